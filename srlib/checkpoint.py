@@ -1,0 +1,96 @@
+"""What a training run keeps: averaged weights, and a checkpoint from which it goes on to the same bits.
+
+A checkpoint is written under another name and then renamed, so that a killed run leaves either the old or the new
+one. It holds tensors and plain numbers only and is read with `weights_only=True`: it cannot run code.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class EMA:
+    """Exponential moving average of a network's weights: `average ← decay·average + (1 - decay)·weights`.
+
+    The decay starts low, min(decay, (1 + n) / (10 + n)) at update n, so that the first random weights are forgotten
+    quickly. `decay=0` follows the weights exactly.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take one step towards the weights of `model`."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        new, old = model.state_dict(), self.model.state_dict()
+        for key, value in old.items():
+            if value.is_floating_point():
+                value.lerp_(new[key].to(value.dtype), 1 - decay)
+            else:
+                value.copy_(new[key])
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write(temporary path)` and rename the result to `path`; nothing stays behind when it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+class Checkpoint:
+    """The state of a run in one file: networks, averaged weights, optimiser, sampler, step, seconds and recipe."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write `state` (tensors, numbers, strings, lists and dicts of them) atomically."""
+        write_atomically(self.path, lambda temporary: torch.save(state, temporary))
+
+    def load(self, recipe: dict[str, Any]) -> dict[str, Any]:
+        """Read the state back; ValueError when it is damaged or belongs to another recipe."""
+        try:
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise ValueError(f"{self.path} is not a readable checkpoint: {error}") from error
+        other = {k: (state["recipe"].get(k), v) for k, v in recipe.items() if state["recipe"].get(k) != v}
+        if other:
+            changes = ", ".join(f"{k} was {old!r} and is now {new!r}" for k, (old, new) in other.items())
+            raise ValueError(f"{self.path} belongs to another recipe: {changes}; choose another out folder")
+        return state
+
+
+def append_line(path: Path, entry: dict[str, Any]) -> None:
+    """Add one entry to a JSON-lines log."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """A training log as a list of dicts, one for each validation."""
+    return [json.loads(line) for line in Path(path).read_text("utf-8").splitlines() if line]
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write a network's weights as float32 safetensors, atomically."""
+    from safetensors.torch import save_file
+
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary))

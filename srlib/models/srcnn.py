@@ -1,0 +1,88 @@
+"""SRCNN, the first convolutional network for super-resolution.
+
+C. Dong, C. C. Loy, K. He, X. Tang, “Learning a Deep Convolutional Network for Image Super-Resolution”, ECCV 2014
+(9-1-5), and “Image Super-Resolution Using Deep Convolutional Networks”, IEEE TPAMI 38(2), 2016, arXiv:1501.00092
+(9-3-5, 9-5-5). Notation of the paper: filter sizes f1, f2, f3 and numbers of filters n1, n2. Read `SRCNN.forward`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srlib.degrade import bicubic_up
+
+VARIANTS: dict[str, tuple[int, int, int]] = {"9-1-5": (9, 1, 5), "9-3-5": (9, 3, 5), "9-5-5": (9, 5, 5)}
+
+
+class SRCNN(nn.Module):
+    """Bicubic enlargement, then three convolutions: patch extraction, non-linear mapping, reconstruction (§3.1).
+
+    Args:
+        scale: whole enlargement factor. The weights do not depend on it, the bicubic step before them does.
+        variant: filter sizes f1-f2-f3: "9-1-5" (8,129 parameters), "9-3-5" (24,513) or "9-5-5" (57,281).
+        n1, n2: number of filters in the first and second layer.
+
+    Raises:
+        ValueError: a scale under 2 or a variant that does not exist.
+
+    >>> SRCNN(scale=3, variant="9-1-5")(torch.rand(1, 1, 5, 7)).shape
+    torch.Size([1, 1, 15, 21])
+    """
+
+    channels = 1
+
+    def __init__(self, scale: int = 3, variant: str = "9-5-5", n1: int = 64, n2: int = 32) -> None:
+        super().__init__()
+        if not (isinstance(scale, int) and scale >= 2):
+            raise ValueError(f"scale must be a whole number from 2 on, not {scale!r}")
+        if variant not in VARIANTS:
+            raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}")
+        self.scale, self.variant = scale, variant
+        f1, f2, f3 = VARIANTS[variant]
+        self.conv1 = nn.Conv2d(1, n1, f1)  # patch extraction and representation, eq. 1
+        self.conv2 = nn.Conv2d(n1, n2, f2)  # non-linear mapping, eq. 2
+        self.conv3 = nn.Conv2d(n2, 1, f3)  # reconstruction, eq. 3
+        self.reset_parameters()
+
+    @property
+    def radius(self) -> int:
+        """How far an output pixel sees, in pixels of the enlarged image: 6 for 9-1-5, 8 for 9-5-5."""
+        return sum(layer.kernel_size[0] // 2 for layer in (self.conv1, self.conv2, self.conv3))
+
+    def reset_parameters(self) -> None:
+        """He initialisation, biases zero.
+
+        The paper draws from N(0, 0.001) and needs days to leave that plateau; with He's variance the gradients have
+        the right size from the first step (K. He et al., “Delving Deep into Rectifiers”, 2015).
+        """
+        for layer, gain in ((self.conv1, 2.0), (self.conv2, 2.0), (self.conv3, 1.0)):
+            fan_in = layer.in_channels * layer.kernel_size[0] ** 2
+            nn.init.normal_(layer.weight, std=(gain / fan_in) ** 0.5)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, upsampled: bool = False) -> Tensor:
+        """LR luma `(N, 1, h, w)` in [0, 1] to SR luma `(N, 1, h·scale, w·scale)`, not clipped.
+
+        With `upsampled=True`, `x` is the bicubic enlargement already, `(N, 1, H, W)` in and out: that saves training
+        a resize at every step. The image is continued at its border by repeating the edge pixel before each layer,
+        as in the authors' test code.
+        """
+        if x.ndim != 4 or x.shape[1] != 1:
+            raise ValueError(
+                f"SRCNN works on luma (N, 1, h, w), not {tuple(x.shape)}; srlib.upscale takes colour"
+            )
+        if not upsampled:
+            x = bicubic_up(x, self.scale)  # (N, 1, H, W)
+        x = F.relu(self.conv1(_replicate(x, self.conv1)))  # (N, n1, H, W)
+        x = F.relu(self.conv2(_replicate(x, self.conv2)))  # (N, n2, H, W)
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 has 8 bits, the picture needs more
+            out: Tensor = self.conv3(_replicate(x.to(self.conv3.weight.dtype), self.conv3))
+            return out  # (N, 1, H, W)
+
+
+def _replicate(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    pad = layer.kernel_size[0] // 2
+    return F.pad(x, (pad, pad, pad, pad), mode="replicate") if pad else x
