@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = (
-    "image degrade metrics datasets patches models recipes train evaluate upscaling show check cli".split()
-)
+_MODULES = [
+    "image", "degrade", "metrics", "datasets", "patches", "models", "recipes",
+    "train", "evaluate", "upscaling", "show", "check", "cli",
+]  # fmt: skip
 _FUNCTIONS = {"load": "srlib.image", "save": "srlib.image", "upscale": "srlib.upscaling"}
 
 __all__ = ["__version__", *_FUNCTIONS, *_MODULES]

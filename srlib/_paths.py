@@ -60,7 +60,7 @@ def cache_dir() -> Path:
 
 
 def commit() -> str | None:
-    """The Git commit of the working tree, with ``+`` when there are changes; None for an installed package."""
+    """The Git commit of the working tree, with ``+`` if there are changes; None for an installed package."""
     if not (_PACKAGE.parent / ".git").exists():
         return None
     command = [

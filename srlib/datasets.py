@@ -12,6 +12,7 @@ an address to take them from instead, laid out like the registries' paths: ``set
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
@@ -266,8 +267,9 @@ class ImageFolder:
             kinds = ", ".join(sorted(SUFFIXES))
             raise DataError(f"the folder {self.path} holds no picture; looked for {kinds}, in subfolders too")
         stems = [item.with_suffix("").as_posix() for item in found]
+        times = Counter(stems)
         self.samples = [
-            Sample(stem if stems.count(stem) == 1 else item.as_posix(), self.path / item)
+            Sample(stem if times[stem] == 1 else item.as_posix(), self.path / item)
             for stem, item in zip(stems, found, strict=True)
         ]
 

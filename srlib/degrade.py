@@ -151,9 +151,7 @@ def imresize(
     tensor([7], dtype=torch.uint8)
     """
     if x.ndim != 4 or 0 in x.shape:
-        raise ValueError(
-            f"imresize wants a tensor (N, C, H, W) without empty axes, not shape {tuple(x.shape)}"
-        )
+        raise ValueError(f"imresize wants a tensor (N, C, H, W) without empty axes, not shape {tuple(x.shape)}")
     if not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"scale must be a number above 0 (1/3 shrinks, 3 enlarges), not {scale}")
     if border not in ("clamp", "mirror"):
@@ -187,9 +185,7 @@ def bicubic_down(x: Tensor, scale: int, *, border: Border = "clamp") -> Tensor:
     """
     height, width = x.shape[-2:]
     if height % scale or width % scale:
-        raise ValueError(
-            f"{height}×{width} is not a multiple of scale {scale}: call mod_crop(x, {scale}) first"
-        )
+        raise ValueError(f"{height}×{width} is not a multiple of scale {scale}: call mod_crop(x, {scale}) first")
     return imresize(x, 1 / scale, border=border)
 
 
@@ -231,9 +227,7 @@ def blur_down(x: Tensor, scale: int, sigma: float | None = None) -> Tensor:
     """
     height, width = x.shape[-2:]
     if height % scale or width % scale:
-        raise ValueError(
-            f"{height}×{width} is not a multiple of scale {scale}: call mod_crop(x, {scale}) first"
-        )
+        raise ValueError(f"{height}×{width} is not a multiple of scale {scale}: call mod_crop(x, {scale}) first")
     sigma = scale / 2 if sigma is None else sigma
     if not sigma > 0:
         raise ValueError(f"sigma must be above 0 HR pixels, not {sigma}")
@@ -271,9 +265,7 @@ def jpeg(x: Tensor, quality: int = 75) -> Tensor:
     for picture in torch.floor(x.detach().clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu():
         array = picture.permute(1, 2, 0).numpy()  # (H, W, C)
         buffer = io.BytesIO()
-        Image.fromarray(array.squeeze(-1) if array.shape[2] == 1 else array).save(
-            buffer, "JPEG", quality=quality
-        )
+        Image.fromarray(array.squeeze(-1) if array.shape[2] == 1 else array).save(buffer, "JPEG", quality=quality)
         decoded = np.asarray(Image.open(buffer)).reshape(array.shape)
         out.append(torch.from_numpy(decoded.copy()).permute(2, 0, 1))
     return torch.stack(out).to(x.device, x.dtype) / 255

@@ -49,8 +49,6 @@ def device_name(device: torch.device) -> str:
     """What a card or a table says of the machine, such as “NVIDIA H100 80GB HBM3” or “AMD EPYC, 2 threads”."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    models = [
-        line.split(":", 1)[1].strip() for line in _cpu_info().splitlines() if line.startswith("model name")
-    ]
+    models = [line.split(":", 1)[1].strip() for line in _cpu_info().splitlines() if line.startswith("model name")]
     name = models[0] if models else platform.processor() or platform.machine()
     return f"{name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"

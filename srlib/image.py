@@ -89,17 +89,11 @@ def _decode(path: Path, frame: int | None) -> Picture:
     if image.mode.startswith("I"):  # 16 bits a pixel
         deep = np.asarray(image).astype(np.float32)
         if deep.min() < 0 or deep.max() > 65535:
-            raise ImageError(
-                f"{path} has grey values from {deep.min():g} to {deep.max():g}; 0 to 65535 can be read"
-            )
+            raise ImageError(f"{path} has grey values from {deep.min():g} to {deep.max():g}; 0 to 65535 can be read")
         plane = torch.from_numpy(deep / 65535)[None, None]
-        return Picture(
-            plane.expand(1, 3, -1, -1).contiguous(), grey=True, exif=exif.tobytes() if len(exif) else None
-        )
+        return Picture(plane.expand(1, 3, -1, -1).contiguous(), grey=True, exif=exif.tobytes() if len(exif) else None)
     if image.mode == "F":
-        raise ImageError(
-            f"{path} holds floating-point pixels of unknown range; save it as 8- or 16-bit first"
-        )
+        raise ImageError(f"{path} holds floating-point pixels of unknown range; save it as 8- or 16-bit first")
 
     profile = image.info.get("icc_profile")
     image, profile_used = _to_rgb(image)
@@ -193,9 +187,7 @@ def as_array(x: Tensor) -> NDArray[np.uint8]:
         raise ImageError(f"one picture has shape (1, 3, H, W) or (1, 1, H, W), not {tuple(x.shape)}")
     if x.dtype != torch.uint8:
         if not bool(torch.isfinite(x).all()):
-            raise ImageError(
-                f"the picture holds {int((~torch.isfinite(x)).sum())} values that are NaN or infinite"
-            )
+            raise ImageError(f"the picture holds {int((~torch.isfinite(x)).sum())} values that are NaN or infinite")
         x = to_uint8(x)
     array = x.detach().cpu().permute(1, 2, 0).numpy()
     return array[..., 0] if array.shape[2] == 1 else array
@@ -221,20 +213,14 @@ def save(x: Tensor, path: str | os.PathLike[str], *, like: Picture | None = None
     Image.init()
     form = Image.EXTENSION.get(path.suffix.lower())
     if form is None or form not in Image.SAVE:
-        raise ImageError(
-            f"no image format is written as '{path.suffix}' ({path.name}); use .png, .jpg, .webp or .tif"
-        )
+        raise ImageError(f"no image format is written as '{path.suffix}' ({path.name}); use .png, .jpg, .webp or .tif")
     image = Image.fromarray(as_array(x))
     options: dict[str, Any] = {"quality": quality} if form in ("JPEG", "WEBP") else {}
     if like is not None:
-        options |= {
-            k: v for k, v in (("icc_profile", like.icc_profile), ("exif", like.exif)) if v is not None
-        }
+        options |= {k: v for k, v in (("icc_profile", like.icc_profile), ("exif", like.exif)) if v is not None}
         if like.alpha is not None and form in ("PNG", "WEBP", "TIFF"):
             if like.alpha.shape[-2:] != x.shape[-2:]:
-                raise ImageError(
-                    f"alpha is {tuple(like.alpha.shape[-2:])} but the picture {tuple(x.shape[-2:])}"
-                )
+                raise ImageError(f"alpha is {tuple(like.alpha.shape[-2:])} but the picture {tuple(x.shape[-2:])}")
             image = image.convert("RGB")
             image.putalpha(Image.fromarray(as_array(like.alpha)))
     try:

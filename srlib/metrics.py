@@ -19,9 +19,7 @@ from srlib.image import rgb_to_y
 def _pair(sr: Tensor, hr: Tensor, shave: int) -> tuple[Tensor, Tensor]:
     """Check that two pictures can be compared; cut `shave` pixels from each side; double precision."""
     if sr.shape != hr.shape:
-        raise ValueError(
-            f"pictures of different shape cannot be compared: {tuple(sr.shape)} and {tuple(hr.shape)}"
-        )
+        raise ValueError(f"pictures of different shape cannot be compared: {tuple(sr.shape)} and {tuple(hr.shape)}")
     if sr.ndim != 4:
         raise ValueError(f"pictures have shape (N, C, H, W), not {tuple(sr.shape)}")
     if sr.dtype != hr.dtype or not sr.is_floating_point():
@@ -81,9 +79,7 @@ def ssim(sr: Tensor, hr: Tensor, *, shave: int = 0, peak: float = 1.0) -> Tensor
     """
     sr, hr = _pair(sr, hr, shave)
     if min(sr.shape[-2:]) < 11:
-        raise ValueError(
-            f"SSIM needs at least 11×11 pixels, {sr.shape[-2]}×{sr.shape[-1]} are left after the shave"
-        )
+        raise ValueError(f"SSIM needs at least 11×11 pixels, {sr.shape[-2]}×{sr.shape[-1]} are left after the shave")
     channels = sr.shape[1]
     g = gaussian().to(sr.device, sr.dtype)
     row, column = (g.view(shape).expand(channels, 1, -1, -1) for shape in ((1, 1, 1, -1), (1, 1, -1, 1)))
@@ -116,6 +112,7 @@ class Protocol:
         round_y: luma is rounded to whole grey levels before the comparison, as MATLAB's `rgb2ycbcr` does on uint8.
         grey: a greyscale HR picture is either copied into three channels ("replicate", then Y is studio range) or
             taken as luma as it is ("luma"). Set14's `bridge` is such a picture: 0.09 dB in the mean of the set.
+        border: how LR is made at the border of the picture, see `srlib.degrade.imresize`.
     """
 
     name: str
@@ -123,6 +120,7 @@ class Protocol:
     luma_first: bool
     round_y: bool
     grey: Literal["replicate", "luma"]
+    border: Literal["clamp", "mirror"] = "mirror"
 
     def luma(self, rgb: Tensor) -> Tensor:
         """The luma on which this protocol compares: `(N, 3, H, W)` RGB (or `(N, 1, H, W)` luma) to `(N, 1, H, W)`."""

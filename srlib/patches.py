@@ -49,9 +49,7 @@ def _cut(store: _Store, picture: Tensor, top: Tensor, left: Tensor, size: int) -
     height, width = store.height[picture][:, None], store.width[picture][:, None]
     rows = (top[:, None] + steps).clamp(min=0).minimum(height - 1)  # (N, size)
     columns = (left[:, None] + steps).clamp(min=0).minimum(width - 1)  # (N, size)
-    places = (store.start[picture][:, None] + rows * width)[:, :, None] + columns[
-        :, None, :
-    ]  # (N, size, size)
+    places = (store.start[picture][:, None] + rows * width)[:, :, None] + columns[:, None, :]  # (N, size, size)
     return store.pixels[:, places].transpose(0, 1).float() / 255
 
 
@@ -99,9 +97,7 @@ class PatchSampler:
             raise ValueError(f"patch {patch} is not a multiple of scale {scale}")
         large = [p for p in pictures if min(p.shape[-2:]) >= patch]
         if not large:
-            raise ValueError(
-                f"none of the {len(pictures)} pictures has {patch}×{patch} pixels; use a smaller patch"
-            )
+            raise ValueError(f"none of the {len(pictures)} pictures has {patch}×{patch} pixels; use a smaller patch")
         hr = [mod_crop(p.to(device), scale) for p in large]
         self.scale, self.patch, self.batch, self.upsampled = scale, patch, batch, upsampled
         self.device = torch.device(device)

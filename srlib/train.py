@@ -151,7 +151,7 @@ class Trainer:
             sr = self.model(lr, upsampled=True) if self.upsampled else self.model(lr)
         loss = loss_of(recipe.loss, sr[..., keep, keep].float(), hr[..., keep, keep])
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if recipe.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         self.optimiser.step()
@@ -207,9 +207,7 @@ def fit(
     folder, place = Path(out), pick_device(device)
     checkpoint, log = Checkpoint(folder / "checkpoint.pt"), folder / "log.jsonl"
     if checkpoint.path.exists() and not resume:
-        raise ValueError(
-            f"{folder} holds a run already: pass resume=True to go on with it, or choose another folder"
-        )
+        raise ValueError(f"{folder} holds a run already: pass resume=True to go on with it, or choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
 
     pictures = read_training_set(data, models.entry(recipe.model)[0].channels)
@@ -221,9 +219,7 @@ def fit(
         seconds = state["seconds"]
     known = [entry for entry in read_log(log) if entry["step"] <= trainer.step] if log.exists() else []
     lines = "".join(json.dumps(entry) + "\n" for entry in known)
-    write_atomically(
-        log, lambda path: path.write_text(lines, "utf-8")
-    )  # lines after the checkpoint are done again
+    write_atomically(log, lambda path: path.write_text(lines, "utf-8"))  # lines after the checkpoint are done again
 
     total, since, started = torch.zeros((), device=place), trainer.step, time.perf_counter() - seconds
     bar = tqdm(total=recipe.steps, initial=trainer.step, disable=not progress, unit="step", mininterval=1.0)
@@ -234,11 +230,7 @@ def fit(
             continue
         mean = float(total) / (trainer.step - since)
         if not math.isfinite(mean):
-            good = (
-                f"the last good checkpoint is {checkpoint.path}"
-                if checkpoint.path.exists()
-                else "none was saved"
-            )
+            good = f"the last good checkpoint is {checkpoint.path}" if checkpoint.path.exists() else "none was saved"
             raise FloatingPointError(f"the loss is {mean} between steps {since} and {trainer.step}; {good}")
         seconds = time.perf_counter() - started
         score = validate(trainer.ema.model, pictures.held, recipe.scale, place)
@@ -252,9 +244,7 @@ def fit(
         }
         append_line(log, entry)
         checkpoint.save(trainer.state() | {"seconds": seconds})
-        bar.set_postfix_str(
-            f"{trainer.step * recipe.batch / seconds:.0f} patches/s, {mean:.2e}, {score:.2f} dB"
-        )
+        bar.set_postfix_str(f"{trainer.step * recipe.batch / seconds:.0f} patches/s, {mean:.2e}, {score:.2f} dB")
         total.zero_()
         since = trainer.step
     bar.close()
@@ -271,7 +261,5 @@ def fit(
         "training_set": pictures.record,
         "validation_psnr_db": read_log(log)[-1]["psnr"],
     }
-    write_atomically(
-        folder / "card.json", lambda path: path.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
-    )
+    write_atomically(folder / "card.json", lambda path: path.write_text(json.dumps(card, indent=1) + "\n", "utf-8"))
     return Result(trainer.ema.model, read_log(log), seconds, folder)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from srlib._paths import weights_dir
+from srlib.models.bicubic import Bicubic
 from srlib.models.srcnn import SRCNN
 
 
@@ -33,9 +34,8 @@ class Entry:
 
 
 MODELS: dict[str, Entry] = {
-    "srcnn": Entry(
-        SRCNN, ("9-5-5", "9-3-5", "9-1-5"), channels=1, upsampled=True, paper="Dong et al., 2014 and 2016"
-    ),
+    "bicubic": Entry(Bicubic, ("",), channels=3, upsampled=False, paper="Keys, 1981"),
+    "srcnn": Entry(SRCNN, ("9-5-5", "9-3-5", "9-1-5"), channels=1, upsampled=True, paper="Dong et al., 2014 and 2016"),
 }
 
 
@@ -67,17 +67,13 @@ def weights_path(name: str, scale: int, variant: str | None = None) -> Path:
     path = weights_dir() / f"{name}_{variant}_x{scale}.safetensors"
     if not path.is_file():
         here = sorted(p.stem for p in weights_dir().glob("*.safetensors"))
-        raise ValueError(
-            f"no weights ship for {name} {variant} ×{scale}; there are {', '.join(here) or 'none yet'}"
-        )
+        raise ValueError(f"no weights ship for {name} {variant} ×{scale}; there are {', '.join(here) or 'none yet'}")
     return path
 
 
 def card(name: str, scale: int, variant: str | None = None) -> dict[str, Any]:
     """What is known of the shipped weights: recipe, steps, seconds, device, data, seed, commit, scores, sha256."""
-    content: dict[str, Any] = json.loads(
-        weights_path(name, scale, variant).with_suffix(".json").read_text("utf-8")
-    )
+    content: dict[str, Any] = json.loads(weights_path(name, scale, variant).with_suffix(".json").read_text("utf-8"))
     return content
 
 
@@ -106,4 +102,6 @@ def load_pretrained(name: str, scale: int, variant: str | None = None) -> nn.Mod
     >>> load_pretrained("srcnn", scale=3).scale
     3
     """
+    if name == "bicubic":  # nothing to load
+        return create(name, scale).eval()
     return load_weights(create(name, scale, variant), weights_path(name, scale, variant))

@@ -47,9 +47,10 @@ class SRCNN(nn.Module):
         self.reset_parameters()
 
     @property
-    def radius(self) -> int:
-        """How far an output pixel sees, in pixels of the enlarged image: 6 for 9-1-5, 8 for 9-5-5."""
-        return sum(layer.kernel_size[0] // 2 for layer in (self.conv1, self.conv2, self.conv3))
+    def overlap(self) -> int:
+        """How far an output pixel sees, in LR pixels: the three convolutions, and two pixels for the bicubic step."""
+        radius = sum(layer.kernel_size[0] // 2 for layer in (self.conv1, self.conv2, self.conv3))
+        return -(-radius // self.scale) + 2
 
     def reset_parameters(self) -> None:
         """He initialisation, biases zero.
@@ -71,9 +72,7 @@ class SRCNN(nn.Module):
         as in the authors' test code.
         """
         if x.ndim != 4 or x.shape[1] != 1:
-            raise ValueError(
-                f"SRCNN works on luma (N, 1, h, w), not {tuple(x.shape)}; srlib.upscale takes colour"
-            )
+            raise ValueError(f"SRCNN works on luma (N, 1, h, w), not {tuple(x.shape)}; srlib.upscale takes colour")
         if not upsampled:
             x = bicubic_up(x, self.scale)  # (N, 1, H, W)
         x = F.relu(self.conv1(_replicate(x, self.conv1)))  # (N, n1, H, W)

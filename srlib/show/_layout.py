@@ -88,12 +88,6 @@ def default_zoom(panel: int, columns: int, extra: int = 0) -> int:
     return min(MAX_ZOOM, max(1, room // (columns * panel)))
 
 
-def check_whole(name: str, value: int | None) -> None:
-    """Raise ValueError unless value is None or a whole number from 1."""
-    if value is not None and (int(value) != value or value < 1):
-        raise ValueError(f"{name} must be a whole number from 1, not {value}")
-
-
 def draw_panels(
     panels: Mapping[str, npt.NDArray[Any]],
     *,
@@ -117,10 +111,7 @@ def draw_panels(
     h = arrays[first].shape[0] * factors[first] * zoom
     titles = [wrap(title, w + GAP - 4, points) for title in panels]
     rows = -(-len(arrays) // columns)
-    lines = [
-        max(t.count("\n") + 1 if t else 0 for t in titles[r * columns : (r + 1) * columns])
-        for r in range(rows)
-    ]
+    lines = [max(t.count("\n") + 1 if t else 0 for t in titles[r * columns : (r + 1) * columns]) for r in range(rows)]
     heads = [n * line_height(points) for n in lines]
     bar = 0 if shades is None else bar_width()
     width = 2 * MARGIN + columns * w + (columns - 1) * GAP + bar
@@ -145,9 +136,7 @@ def draw_panels(
                 vmax=shades.high if shades else None,
             )
             middle = (MARGIN + column * (w + GAP) + w / 2) / size[0]
-            text = fig.text(
-                middle, 1 - (top - 4) / size[1], titles[index], ha="center", va="bottom", fontsize=points
-            )
+            text = fig.text(middle, 1 - (top - 4) / size[1], titles[index], ha="center", va="bottom", fontsize=points)
             # text never takes part in a "tight" bounding box: the box would end between two pixels
             text.set_in_layout(False)
         top += h + GAP

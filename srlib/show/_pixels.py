@@ -29,9 +29,7 @@ def _as_hwc(image: ImageLike, name: str) -> npt.NDArray[Any]:
         if x.ndim == 4 and x.shape[0] == 1:
             x = x[0]
         if x.ndim != 3 or x.shape[0] not in (1, 3):
-            raise ValueError(
-                f"{name}: a tensor must be (1, 3, H, W) or (1, 1, H, W), not {tuple(image.shape)}"
-            )
+            raise ValueError(f"{name}: a tensor must be (1, 3, H, W) or (1, 1, H, W), not {tuple(image.shape)}")
         if x.dtype in (torch.float16, torch.bfloat16):
             x = x.float()
         array: npt.NDArray[Any] = x.permute(1, 2, 0).numpy()
@@ -122,7 +120,11 @@ def check_crop(crop: Crop | None, height: int, width: int) -> Crop:
         raise ValueError(f"crop must be (top, left, height, width), not {crop}")
     top, left, h, w = (int(v) for v in crop)
     if top < 0 or left < 0 or h < 1 or w < 1 or top + h > height or left + w > width:
-        raise ValueError(
-            f"crop (top, left, height, width) = {tuple(crop)} leaves the picture of {height}×{width}"
-        )
+        raise ValueError(f"crop (top, left, height, width) = {tuple(crop)} leaves the picture of {height}×{width}")
     return (top, left, h, w)
+
+
+def check_whole(name: str, value: int | None) -> None:
+    """Raise ValueError unless value is None or a whole number from 1."""
+    if value is not None and (int(value) != value or value < 1):
+        raise ValueError(f"{name} must be a whole number from 1, not {value}")

@@ -22,13 +22,12 @@ from ._layout import (
     FONT,
     WIDTH,
     add_axes,
-    check_whole,
     default_columns,
     default_zoom,
     draw_panels,
     new_figure,
 )
-from ._pixels import Crop, ImageLike, check_crop, enlarge, pixels, same_field
+from ._pixels import Crop, ImageLike, check_crop, check_whole, enlarge, pixels, same_field
 
 #: Okabe and Ito's eight colours, which people with any common colour blindness can tell apart.
 PALETTE: dict[str, str] = {
@@ -153,9 +152,7 @@ def grid(
         smooth=(0,) if context is not None else (),
     )
     if context is not None:
-        _outline(
-            fig.axes[0], panels["whole picture"].shape, (full_height, full_width), (top, left, height, width)
-        )
+        _outline(fig.axes[0], panels["whole picture"].shape, (full_height, full_width), (top, left, height, width))
     return fig
 
 
@@ -199,9 +196,7 @@ def curves(
     if not runs:
         raise ValueError("no runs to draw: the mapping is empty")
     fig = new_figure(WIDTH, 400)
-    ax = add_axes(
-        fig, (WIDTH, 400), 92, 40 if title else 14, WIDTH - 92 - 14, 400 - 66 - (40 if title else 14)
-    )
+    ax = add_axes(fig, (WIDTH, 400), 92, 40 if title else 14, WIDTH - 92 - 14, 400 - 66 - (40 if title else 14))
     for index, (name, entries) in enumerate(runs.items()):
         points = [(e[x], e[y]) for e in entries if e.get(x) is not None and e.get(y) is not None]
         if not points:

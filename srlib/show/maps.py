@@ -21,13 +21,12 @@ from ._layout import (
     Shades,
     add_axes,
     bar_width,
-    check_whole,
     default_columns,
     default_zoom,
     draw_panels,
     new_figure,
 )
-from ._pixels import Crop, Floats, ImageLike, check_crop, luma
+from ._pixels import Crop, Floats, ImageLike, check_crop, check_whole, luma
 
 _DIVERGING = "RdBu_r"
 _SEQUENTIAL = "cividis"
@@ -75,9 +74,7 @@ def difference(
     for name, picture in _named(a, title).items():
         y = luma(picture, name or "a")
         if y.shape != reference.shape:
-            raise ValueError(
-                f"{name or 'a'} is {y.shape[0]}×{y.shape[1]}, b {reference.shape[0]}×{reference.shape[1]}"
-            )
+            raise ValueError(f"{name or 'a'} is {y.shape[0]}×{y.shape[1]}, b {reference.shape[0]}×{reference.shape[1]}")
         error = (y - reference)[top : top + height, left : left + width]
         panels[name] = error if signed else np.abs(error)
     limit = 255 / gain
@@ -85,13 +82,9 @@ def difference(
         beyond = "both" if gain > 1 else "neither"
         shades = Shades(_DIVERGING, -limit, limit, "error (grey levels)", beyond)
     else:
-        shades = Shades(
-            _SEQUENTIAL, 0, limit, "absolute error (grey levels)", "max" if gain > 1 else "neither"
-        )
+        shades = Shades(_SEQUENTIAL, 0, limit, "absolute error (grey levels)", "max" if gain > 1 else "neither")
     columns = columns or default_columns(len(panels), width, bar_width())
-    return draw_panels(
-        panels, zoom=zoom or default_zoom(width, columns, bar_width()), columns=columns, shades=shades
-    )
+    return draw_panels(panels, zoom=zoom or default_zoom(width, columns, bar_width()), columns=columns, shades=shades)
 
 
 def filters(weight: torch.Tensor, *, order: Literal["norm", "index"] = "norm", columns: int = 8) -> Figure:
@@ -126,9 +119,7 @@ def filters(weight: torch.Tensor, *, order: Literal["norm", "index"] = "norm", c
     limit = float(w.abs().max()) or 1.0
     # the gaps are NaN, which is drawn light grey: white is already the colour of a weight of zero
     shades = Shades(_DIVERGING, -limit, limit, "weight", missing="#c8c8c8")
-    return draw_panels(
-        {"": mosaic}, zoom=default_zoom(mosaic.shape[1], 1, bar_width()), columns=1, shades=shades
-    )
+    return draw_panels({"": mosaic}, zoom=default_zoom(mosaic.shape[1], 1, bar_width()), columns=1, shades=shades)
 
 
 def features(maps: torch.Tensor, *, channels: Sequence[int] | None = None, columns: int = 4) -> Figure:
@@ -151,9 +142,7 @@ def features(maps: torch.Tensor, *, channels: Sequence[int] | None = None, colum
     chosen = list(range(min(16, x.shape[1]))) if channels is None else [int(c) for c in channels]
     bad = [c for c in chosen if not 0 <= c < x.shape[1]]
     if bad or not chosen:
-        raise ValueError(
-            f"channels {bad or chosen} are not among the {x.shape[1]} channels 0..{x.shape[1] - 1}"
-        )
+        raise ValueError(f"channels {bad or chosen} are not among the {x.shape[1]} channels 0..{x.shape[1] - 1}")
     shown = x[0, chosen].double().numpy()
     if not np.isfinite(shown).all():
         raise ValueError("maps hold NaN or infinity")
@@ -196,16 +185,12 @@ def spectrum(image: ImageLike | Mapping[str, ImageLike], *, title: str = "", flo
     for name, picture in _named(image, title).items():
         y = luma(picture, name or "image")
         if min(y.shape) < 8:
-            raise ValueError(
-                f"{name or 'image'} is {y.shape[0]}×{y.shape[1]}: a spectrum needs at least 8 × 8"
-            )
+            raise ValueError(f"{name or 'image'} is {y.shape[0]}×{y.shape[1]}: a spectrum needs at least 8 × 8")
         spectra[name] = _spectrum_db(y)
     columns = min(2, len(spectra))
     rows = -(-len(spectra) // columns)
     axis, foot, head = 62, 52, 30 if any(spectra) else 0
-    side = (
-        (WIDTH - 2 * MARGIN - bar_width() - axis - (columns - 1) * 2 * GAP) // columns if columns > 1 else 360
-    )
+    side = (WIDTH - 2 * MARGIN - bar_width() - axis - (columns - 1) * 2 * GAP) // columns if columns > 1 else 360
     width = 2 * MARGIN + axis + columns * side + (columns - 1) * 2 * GAP + bar_width()
     height = 2 * MARGIN + rows * (head + side) + (rows - 1) * foot + foot
     fig = new_figure(width, height)

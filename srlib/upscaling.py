@@ -1,0 +1,189 @@
+"""Any picture, any size: tiles with exact overlap, in bounded memory.
+
+Read `super_resolve` (one tensor, colour handled as the papers do), then `tiles` and `upscale`. The module is not
+called `upscale` because `srlib.upscale` is the function.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from srlib import models
+from srlib.degrade import bicubic_up
+from srlib.devices import pick_device
+from srlib.image import Picture, as_array, read, rgb_to_ycbcr, to_uint8, ycbcr_to_rgb
+
+TILE_OUT = 384  # side of a tile of SR in pixels; larger ones are no faster on a CPU and take more memory
+
+
+@torch.inference_mode()
+def super_resolve(model: nn.Module, lr: Tensor) -> Tensor:
+    """LR `(N, 3, h, w)` RGB to SR `(N, 3, h·scale, w·scale)`, clipped to [0, 1], in one piece.
+
+    A network for luma sees Y'CbCr: it enlarges Y, bicubic enlarges Cb and Cr, in which the eye sees little detail. A
+    network for RGB sees the picture as it is. Luma alone, `(N, 1, h, w)`, stays luma.
+    """
+    if lr.shape[1] == 1 or model.channels == 3:
+        out: Tensor = model(lr)
+        return out.clamp(0, 1)
+    ycbcr = rgb_to_ycbcr(lr)
+    y = model(ycbcr[:, :1])
+    chroma = bicubic_up(ycbcr[:, 1:], int(model.scale))  # type: ignore[arg-type]
+    return ycbcr_to_rgb(torch.cat([y, chroma], dim=1)).clamp(0, 1)
+
+
+class Tile(NamedTuple):
+    """What the network sees (`top:bottom, left:right` in LR) and which part of its answer is kept."""
+
+    seen: tuple[slice, slice]
+    kept: tuple[slice, slice]  # within the tile's SR
+    place: tuple[slice, slice]  # in the whole SR
+
+
+def tiles(height: int, width: int, scale: int, tile: int, overlap: int) -> Iterator[Tile]:
+    """Cut `height`×`width` LR pixels into tiles of at most `tile`, each seen with `overlap` pixels around it.
+
+    With an overlap as large as the network's reach, the kept parts equal the untiled picture; at the border of the
+    picture a tile ends where the picture ends.
+
+    >>> [t.place[1] for t in tiles(4, 10, scale=2, tile=6, overlap=1)]
+    [slice(0, 12, None), slice(12, 20, None)]
+    """
+
+    def cut(size: int) -> list[tuple[slice, slice, slice]]:
+        axis = []
+        for start in range(0, size, tile):
+            stop = min(start + tile, size)
+            first, last = max(0, start - overlap), min(size, stop + overlap)
+            kept = slice((start - first) * scale, (stop - first) * scale)
+            axis.append((slice(first, last), kept, slice(start * scale, stop * scale)))
+        return axis
+
+    for rows in cut(height):
+        for columns in cut(width):
+            yield Tile(*zip(rows, columns, strict=True))
+
+
+def upscale_into(
+    model: nn.Module, lr: Tensor, out: Tensor, *, tile: int | None = None, progress: bool = False
+) -> Tensor:
+    """Fill `out` `(1, C, h·scale, w·scale)`, uint8 or floating, with `lr` `(1, C, h, w)` super-resolved tile by tile.
+
+    Memory beyond `lr` and `out` is that of one tile. `model` and the computation stay on the model's device.
+    """
+    from tqdm.auto import tqdm
+
+    scale, overlap = int(model.scale), int(model.overlap)  # type: ignore[arg-type]
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    side = max(1, TILE_OUT // scale) if tile is None else tile
+    if side < 1:
+        raise ValueError(f"a tile has at least 1 LR pixel, not {tile}")
+    pieces = list(tiles(lr.shape[2], lr.shape[3], scale, side, overlap))
+    megapixels = tqdm(total=out.shape[2] * out.shape[3] / 1e6, unit="Mpx", disable=not progress, mininterval=0.2)
+    megapixels.bar_format = "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} megapixels [{elapsed}<{remaining}]"
+    for piece in pieces:
+        sr = super_resolve(model, lr[..., *piece.seen].to(device).float())[..., *piece.kept]
+        out[..., *piece.place] = (to_uint8(sr) if out.dtype == torch.uint8 else sr).to(out.device)
+        megapixels.update(sr.shape[2] * sr.shape[3] / 1e6)
+    megapixels.close()
+    return out
+
+
+def _network(model: str | nn.Module, scale: int, device: str) -> nn.Module:
+    network = models.load_pretrained(model, scale) if isinstance(model, str) else model.eval()
+    if int(network.scale) != scale:  # type: ignore[arg-type]
+        raise ValueError(f"the network enlarges ×{network.scale}, but scale={scale} was asked for")
+    return network.to(pick_device(device))
+
+
+def upscale(
+    x: Tensor | np.ndarray[Any, Any] | Image.Image | str | os.PathLike[str],
+    model: str | nn.Module = "srcnn",
+    scale: int = 3,
+    *,
+    device: str = "auto",
+    tile: int | None = None,
+    progress: bool = False,
+) -> Any:
+    """Super-resolve one picture; what comes back is of the kind that went in.
+
+    Args:
+        x: a tensor `(1, 3, h, w)` or `(1, 1, h, w)` (luma) in [0, 1], which gives a float tensor; an array
+            `(h, w, 3)` or `(h, w)` of uint8, which gives an array; a PIL image, which gives a PIL image; or the path
+            of a file, which gives a tensor.
+        model: the name of shipped weights ("srcnn", "bicubic"), or a network.
+        scale: whole factor; must be the network's.
+        device: "auto", "cpu", "cuda", "mps".
+        tile: side of a tile in LR pixels; None picks one that keeps memory low. The result does not depend on it.
+        progress: draw a bar.
+
+    Raises:
+        ValueError: a shape that is no picture, NaN, a model or scale that does not ship, a device that is not there.
+
+    >>> upscale(torch.rand(1, 3, 10, 12), model="bicubic", scale=2).shape
+    torch.Size([1, 3, 20, 24])
+    """
+    network = _network(model, scale, device)
+    if isinstance(x, Image.Image):
+        small = np.asarray(x if x.mode in ("L", "RGB") else x.convert("RGB"))
+        return Image.fromarray(upscale(small, network, scale, device=device, tile=tile, progress=progress))
+    if isinstance(x, np.ndarray):
+        if x.dtype != np.uint8 or x.ndim not in (2, 3) or (x.ndim == 3 and x.shape[2] not in (1, 3)) or not x.size:
+            raise ValueError(f"an array picture is (h, w, 3) or (h, w) of uint8, not {x.shape} of {x.dtype}")
+        lr = torch.from_numpy(np.array(x)).reshape(x.shape[0], x.shape[1], -1).permute(2, 0, 1)[None].float() / 255
+        grey = lr.shape[1] == 1
+        if grey and network.channels == 3:
+            lr = lr.expand(-1, 3, -1, -1)
+        out = torch.empty(1, lr.shape[1], lr.shape[2] * scale, lr.shape[3] * scale, dtype=torch.uint8)
+        upscale_into(network, lr, out, tile=tile, progress=progress)
+        return as_array(out[:, :1] if grey else out).reshape(out.shape[2], out.shape[3], *x.shape[2:])
+    if not isinstance(x, Tensor):
+        x = read(x).rgb
+    if x.ndim != 4 or x.shape[0] != 1 or x.shape[1] not in (1, 3) or 0 in x.shape or not x.is_floating_point():
+        raise ValueError(
+            f"a picture is a floating tensor (1, 3, h, w) or (1, 1, h, w), not {tuple(x.shape)} of {x.dtype}"
+        )
+    if not bool(torch.isfinite(x).all()):
+        raise ValueError("the picture holds NaN or infinity")
+    result = torch.empty(1, x.shape[1], x.shape[2] * scale, x.shape[3] * scale, device=x.device)
+    return upscale_into(network, x, result, tile=tile, progress=progress)
+
+
+def upscale_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    model: str | nn.Module = "srcnn",
+    scale: int = 3,
+    *,
+    device: str = "auto",
+    tile: int | None = None,
+    progress: bool = False,
+) -> Path:
+    """Super-resolve a picture file into another one, in bounded memory: 12 megapixels ×3 need less than 2 GB.
+
+    Orientation, colour profile, EXIF data and transparency (enlarged bicubically) are kept; a grey file stays grey.
+    Arguments as for `upscale`; errors as for it, `srlib.image.read` and `srlib.image.save`.
+    """
+    from srlib.image import save
+
+    network = _network(model, scale, device)
+    picture = read(source)
+    lr = picture.rgb
+    size = (lr.shape[2] * scale, lr.shape[3] * scale)
+    if picture.grey:
+        lr = lr[:, :1] if network.channels == 1 else lr
+    out = upscale_into(network, lr, torch.empty(1, lr.shape[1], *size, dtype=torch.uint8), tile=tile, progress=progress)
+    alpha = picture.alpha
+    if alpha is not None:
+        alpha = upscale_into(models.create("bicubic", scale), alpha, torch.empty(1, 1, *size, dtype=torch.uint8))
+    like = Picture(picture.rgb[..., :1, :1], alpha, picture.icc_profile, picture.exif, picture.grey)
+    del lr, picture  # the LR floats of a large photograph are 150 MB
+    return save(out[:, :1] if like.grey else out, target, like=like)

@@ -1,0 +1,136 @@
+"""Every page in Chromium: wide and narrow, light and dark, with nothing but its own site to ask.
+
+Screenshots of all of them are left in `_build/screenshots` to be looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tools.chapters import ROOT, toc
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+pytestmark = pytest.mark.browser
+
+PAGES = [*toc(), "search", "genindex"]
+CHAPTERS = [page for page in toc() if (ROOT / f"{page}.ipynb").exists()]
+SCHEMES = ("light", "dark")
+WIDTHS = (1280, 390, 360)
+
+# What sticks out of the window without being inside a box that scrolls or clips by itself.
+WIDER_THAN_WINDOW = """() => {
+  const width = document.documentElement.clientWidth;
+  const boxed = (element) => {
+    for (let box = element.parentElement; box && box !== document.body; box = box.parentElement)
+      if (getComputedStyle(box).overflowX !== "visible") return true;
+    return false;
+  };
+  return [...document.querySelectorAll(".bd-article *")]
+    .filter((element) => element.getClientRects().length && !boxed(element))
+    .filter((element) => element.getBoundingClientRect().right > width + 1)
+    .filter((element) => getComputedStyle(element).overflowX === "visible")
+    .map((element) => element.outerHTML.slice(0, 100));
+}"""
+
+
+@dataclass
+class Visit:
+    """One page, opened, and what it did while it opened."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def visit(browser: Browser, site: str, name: str, scheme: Any, width: int) -> Iterator[Visit]:
+    """Open a page and wait until its mathematics is set. Requests to other hosts are noted and refused."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    seen = Visit(context.new_page())
+
+    def gate(route: Route) -> None:
+        if route.request.url.startswith((site + "/", "data:", "blob:")):
+            route.continue_()
+        else:
+            seen.elsewhere.append(route.request.url)
+            route.abort()
+
+    def note(wrong: bool, text: str) -> None:
+        if wrong:
+            seen.complaints.append(text)
+
+    context.route("**/*", gate)
+    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    seen.page.on("console", lambda line: note(line.type in ("error", "warning"), line.text))
+    seen.page.on("response", lambda answer: note(answer.status >= 400, f"{answer.status} {answer.url}"))
+    seen.page.goto(f"{site}/{name}.html", wait_until="networkidle")
+    seen.page.evaluate("() => window.MathJax?.startup?.promise")
+    try:
+        yield seen
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", PAGES)
+def test_page(browser: Browser, site: str, root: Path, name: str, scheme: str, width: int) -> None:
+    with visit(browser, site, name, scheme, width) as seen:
+        page = seen.page
+        shots = root / "_build" / "screenshots"
+        shots.mkdir(exist_ok=True)
+        page.screenshot(path=shots / f"{name.replace('/', '-')}-{width}-{scheme}.png", full_page=True)
+
+        assert seen.complaints == []
+        assert seen.elsewhere == []
+        assert page.locator("h1").count() == 1
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        overflow = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        full, window = page.evaluate(overflow)
+        assert full <= window, page.evaluate(WIDER_THAN_WINDOW)
+        assert page.evaluate(WIDER_THAN_WINDOW) == []
+
+        images = page.locator(".bd-article img")
+        silent = [image.get_attribute("src") for image in images.all() if not image.get_attribute("alt")]
+        assert silent == []
+        broken = page.evaluate("[...document.images].filter((i) => !i.naturalWidth).map((i) => i.src)")
+        assert broken == []
+        assert page.locator(".math").count() == page.locator(".math mjx-container").count()
+        assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_figures_stand_on_white_in_the_dark(browser: Browser, site: str, name: str) -> None:
+    with visit(browser, site, name, "dark", 390) as seen:
+        style = "(i) => [getComputedStyle(i).backgroundColor, getComputedStyle(i).filter]"
+        figures = seen.page.locator(".cell_output img").all()
+        assert figures, "no figure in this chapter"
+        assert {tuple(figure.evaluate(style)) for figure in figures} == {("rgb(255, 255, 255)", "none")}
+
+
+def test_the_theme_can_be_switched_by_keyboard(browser: Browser, site: str) -> None:
+    with visit(browser, site, toc()[0], "light", 1280) as seen:
+        button = seen.page.locator("button.theme-switch-button:visible").first
+        themes = set()
+        for _ in range(3):
+            button.press("Enter")
+            themes.add(seen.page.evaluate("document.documentElement.dataset.theme"))
+        assert themes == {"light", "dark"}
+        assert seen.complaints == []
+
+
+def test_search_finds_a_term(browser: Browser, site: str) -> None:
+    with visit(browser, site, "search", "light", 1280) as seen:
+        seen.page.goto(f"{site}/search.html?q=aliasing")
+        first = seen.page.locator("ul.search li a").first
+        first.wait_for(timeout=10_000)
+        assert "book/" in str(first.get_attribute("href"))
+        assert seen.complaints == []
