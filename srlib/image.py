@@ -72,29 +72,31 @@ def _decode(path: Path, frame: int | None) -> Picture:
     with warnings.catch_warnings():
         # Pillow warns from 89 megapixels on and refuses from 179; ×3 of a 12-megapixel photograph has 108.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image: Image.Image = Image.open(path)
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and getattr(image, "is_animated", False):
-        if frame is None:
-            raise ImageError(f"{path} is animated ({frames} frames); choose one: load(path, frame=0)")
-        if not 0 <= frame < frames:
-            raise ImageError(f"{path} has frames 0 to {frames - 1}, not {frame}")
-        image.seek(frame)
-    image.load()  # decodes everything, so that a truncated file is found here
+        file = Image.open(path)
+    with file:
+        frames = getattr(file, "n_frames", 1)
+        if frames > 1 and getattr(file, "is_animated", False):
+            if frame is None:
+                raise ImageError(f"{path} is animated ({frames} frames); choose one: load(path, frame=0)")
+            if not 0 <= frame < frames:
+                raise ImageError(f"{path} has frames 0 to {frames - 1}, not {frame}")
+            file.seek(frame)
+        file.load()  # decodes everything, so that a truncated file is found here
+        exif = file.getexif()
+        image: Image.Image = ImageOps.exif_transpose(file)
+    exif.pop(0x0112, None)  # the orientation: the pixels are upright now
+    kept = exif.tobytes() if len(exif) else None
 
-    grey = image.mode in ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "La")
-    exif = image.getexif()
-    image = ImageOps.exif_transpose(image)
-    exif.pop(0x0112, None)  # the pixels are upright now
+    if image.mode == "F":
+        raise ImageError(f"{path} holds floating-point pixels of unknown range; save it as 8- or 16-bit first")
     if image.mode.startswith("I"):  # 16 bits a pixel
         deep = np.asarray(image).astype(np.float32)
         if deep.min() < 0 or deep.max() > 65535:
             raise ImageError(f"{path} has grey values from {deep.min():g} to {deep.max():g}; 0 to 65535 can be read")
         plane = torch.from_numpy(deep / 65535)[None, None]
-        return Picture(plane.expand(1, 3, -1, -1).contiguous(), grey=True, exif=exif.tobytes() if len(exif) else None)
-    if image.mode == "F":
-        raise ImageError(f"{path} holds floating-point pixels of unknown range; save it as 8- or 16-bit first")
+        return Picture(plane.expand(1, 3, -1, -1).contiguous(), grey=True, exif=kept)
 
+    grey = image.mode in ("1", "L", "LA", "La")
     profile = image.info.get("icc_profile")
     image, profile_used = _to_rgb(image)
     pixels = torch.from_numpy(np.array(image)).float().div_(255)
@@ -106,13 +108,7 @@ def _decode(path: Path, frame: int | None) -> Picture:
         alpha = pixels[:, 3:]
         pixels = pixels[:, :3] * alpha + (1 - alpha)
         alpha = None if bool((alpha == 1).all()) else alpha
-    return Picture(
-        rgb=pixels,
-        alpha=alpha,
-        icc_profile=None if profile_used else profile,
-        exif=exif.tobytes() if len(exif) else None,
-        grey=grey,
-    )
+    return Picture(pixels, alpha, None if profile_used else profile, kept, grey)
 
 
 def read(path: str | os.PathLike[str], frame: int | None = None) -> Picture:

@@ -55,7 +55,9 @@ def new_figure(width: int, height: int) -> Figure:
 def add_axes(fig: Figure, size: tuple[int, int], left: int, top: int, width: int, height: int) -> Axes:
     """Axes at whole pixels, counted from the top left corner of a figure of `size` (width, height)."""
     w, h = size
-    return fig.add_axes((left / w, (h - top - height) / h, width / w, height / h))
+    # a hundredth of a pixel inside: matplotlib rounds an image's box up to whole pixels, and 45.0000001 would be 46
+    x, y, inner_width, inner_height = left + 0.01, h - top - height + 0.01, width - 0.02, height - 0.02
+    return fig.add_axes((x / w, y / h, inner_width / w, inner_height / h))
 
 
 def line_height(points: float) -> int:

@@ -2,6 +2,7 @@
 const LIMIT = 32;  // grey levels at the end of the difference's scale
 // Blue, white, red: five stops of ColorBrewer's RdBu, the map of the book's error figures.
 const STOPS = [[5, 48, 97], [67, 147, 195], [247, 247, 247], [214, 96, 77], [103, 0, 31]];
+const ratio = () => window.devicePixelRatio || 1;
 const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
 
 function element(tag, attributes = {}, ...children) {

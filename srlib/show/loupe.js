@@ -1,6 +1,7 @@
-// The loupe: pictures of one size, seen through the same window. Here are its state, controls and gestures; what is
-// drawn is in drawing.js, what it shares with the page around it in page.js. Everything lives in the host's shadow root and in one closure, so that any number of loupes
-// share a page. The plain pictures in the host are what a reader without scripts sees.
+// The loupe: pictures of one size, seen through the same window. Here are its state, controls and keys. Its pixels are
+// in drawing.js, pointers and wheel in gestures.js, the page's address and colours in page.js; viewer.py joins all of
+// them into one closure. All elements live in the host's shadow root, so that any number of loupes share a page; the
+// plain pictures in the host are what a reader without scripts sees.
 const MAX_ZOOM = 16, BLINK_MS = 800;
 const MODES = [
   ["all", "Side by side", "a"], ["one", "One", "o"], ["blink", "Blink", "b"], ["split", "Split", "s"],
@@ -18,21 +19,23 @@ function loupe(host, images) {
   const start = { x: options.center[0], y: options.center[1], zoom: options.zoom, mode: options.mode,
     a: Math.max(0, count - 2), b: count - 1, split: 0.5 };
   const state = { ...start }, differences = new Map(), panels = [];
-  let swapped = false, timer = 0, before = "all", settle = 0, hintTimer = 0;
+  let swapped = false, timer = 0, before = "all", settle = 0;
   const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
   // controls
   const button = (text, label, keys, onclick, extra = {}) =>
     element("button", { type: "button", "aria-label": label === text ? null : label, "aria-keyshortcuts": keys,
       title: keys ? `${label} (${keys})` : label, onclick, ...extra }, text);
-  const choose = (label, key) => {
+  const choose = (key) => {
     const select = element("select", { onchange: () => set({ [key]: Number(select.value) }) },
       ...pictures.map((p, i) => element("option", { value: i }, p.title)));
-    return { select, label: element("label", {}, element("span", {}, label), select) };
+    const text = element("span");
+    const name = (what) => { text.textContent = what; select.setAttribute("aria-label", `${what} picture`); };
+    return { select, name, label: element("label", {}, text, select) };
   };
   const modes = MODES.slice(0, count > 1 ? 5 : 2).map(([mode, text, key]) =>
     [mode, button(text, text, key, () => chooseMode(mode))]);
-  const first = choose("First", "a"), second = choose("Second", "b");
+  const first = choose("a"), second = choose("b");
   const swap = button("Swap", "Swap the two pictures", "Space", () => { play(false); swapped = !swapped; render(); });
   const divider = element("input", { type: "range", min: 0, max: 100, step: 1,
     oninput: () => set({ split: divider.value / 100 }) });
@@ -44,7 +47,9 @@ function loupe(host, images) {
     ([text, where, dx, dy]) => button(text, `Pan ${where}`, `Arrow${where[0].toUpperCase()}${where.slice(1)}`,
       () => pan(dx, dy), { class: "square" }));
   const reset = button("Reset", "Back to the start", "0", () => set({ ...start, mode: state.mode }));
-  const group = (label, ...children) => element("div", { class: "group", role: "group", "aria-label": label }, ...children);
+  const group = (label, ...children) =>
+    element("div", { class: "group", role: "group", "aria-label": label }, ...children);
+  const chosen = group("Pictures", first.label, second.label, swap, dividerLabel);
   const hint = element("div", { class: "hint", hidden: true }, "Click the pictures, then turn the wheel to zoom");
   const stage = element("div", { class: "stage", tabindex: 0, role: "application",
     "aria-label": "Pictures. Arrows pan, plus and minus zoom, digits choose a picture." }, hint);
@@ -52,14 +57,14 @@ function loupe(host, images) {
   const legend = element("div", { class: "legend" }, `−${LIMIT}`,
     element("div", { class: "ramp", style: `background:linear-gradient(to right,${colours})`, role: "img",
       "aria-label": "scale from blue, negative, over white, zero, to red, positive" }),
-    `+${LIMIT} grey levels of luma`);
+    `+${LIMIT} grey levels`);
   const status = element("p", { class: "status", role: "status", "aria-live": "polite" });
   const box = element("section", { class: "loupe", "aria-label": options.title || "Comparison of pictures" },
     ...(options.title ? [element("div", { class: "title" }, options.title)] : []),
     element("div", { class: "bar" },
       group("View", ...modes.map(([, node]) => node)), group("Zoom", zoomOut, zoomText, zoomIn),
       group("Pan", ...pans, reset),
-      group("Pictures", first.label, second.label, swap, dividerLabel)),
+      chosen),
     stage, legend, status,
     element("details", {}, element("summary", {}, "Keys"),
       element("dl", {}, ...KEYS.flatMap(([k, what]) => [element("dt", {}, k), element("dd", {}, what)]))));
@@ -81,7 +86,6 @@ function loupe(host, images) {
   }
   // A picture's pixel is zoom × round(devicePixelRatio) device pixels: whole blocks on every screen, and zoom 4 about
   // as large on a phone as on a monitor.
-  const ratio = () => window.devicePixelRatio || 1;
   const blockSize = () => state.zoom * Math.max(1, Math.round(ratio()));
   function centre() {  // kept inside the picture, as far as the first panel shows less than all of it
     const view = panels.length ? panels[0].canvas : { width: 1, height: 1 };
@@ -96,7 +100,8 @@ function loupe(host, images) {
     }
     const room = stage.clientWidth, gap = 8, most = clamp(Math.floor((room + gap) / (150 + gap)), 1, list.length);
     const columns = Math.ceil(list.length / Math.ceil(list.length / most));
-    const wide = Math.floor((room - gap * (columns - 1)) / columns * ratio());
+    const share = Math.min((room - gap * (columns - 1)) / columns, options.height * 2);
+    const wide = Math.floor(share * ratio());
     const high = Math.round(Math.min(options.height, wide / ratio() * 1.2) * ratio());
     stage.style.gridTemplateColumns = `repeat(${columns}, ${wide / ratio()}px)`;
     panels.forEach(({ figure, canvas, caption }, i) => {
@@ -131,10 +136,11 @@ function loupe(host, images) {
   function controls() {
     const { mode } = state, pair = mode === "blink" || mode === "split";
     for (const [name, node] of modes) node.setAttribute("aria-pressed", String(name === mode));
+    chosen.hidden = mode === "all";
     first.label.hidden = !(pair || mode === "one");
     second.label.hidden = !(pair || mode === "difference");
-    first.label.firstChild.textContent = mode === "one" ? "Picture" : mode === "split" ? "Left" : "First";
-    second.label.firstChild.textContent = mode === "difference" ? "Reference" : mode === "split" ? "Right" : "Second";
+    first.name(mode === "one" ? "Shown" : mode === "split" ? "Left" : "First");
+    second.name(mode === "difference" ? "Reference" : mode === "split" ? "Right" : "Second");
     swap.hidden = mode !== "blink";
     dividerLabel.hidden = mode !== "split";
     legend.hidden = mode !== "difference";
@@ -153,7 +159,10 @@ function loupe(host, images) {
     if (state.mode !== "blink") { play(false); swapped = false; }
     render();
     clearTimeout(settle);
-    settle = setTimeout(() => { say(); if (!quiet && options.name) writeAddress(options.name, { ...state, ...centre() }); }, 250);
+    settle = setTimeout(() => {
+      say();
+      if (!quiet && options.name) writeAddress(options.name, { ...state, ...centre() });
+    }, 250);
   }
   function chooseMode(mode) {
     if (mode === "blink" && state.mode === "blink") return set({ mode: before });
@@ -174,10 +183,8 @@ function loupe(host, images) {
     const step = Math.max(1, Math.round(Math.min(view.width, view.height) * part / blockSize()));
     set({ x: x + dx * step, y: y + dy * step });
   }
-  function zoomBy(step, dx = 0, dy = 0) {  // (dx, dy): the fixed point, in device pixels from the panel's middle
-    zoomTo(state.zoom + step, dx, dy);
-  }
-  function zoomTo(zoom, dx, dy) {
+  const zoomBy = (step) => zoomTo(state.zoom + step, 0, 0);
+  function zoomTo(zoom, dx, dy) {  // (dx, dy): the point that stays, in device pixels from the panel's middle
     const { x, y } = centre(), size = blockSize();
     const next = clamp(Math.round(zoom), 1, MAX_ZOOM) * size / state.zoom;
     set({ zoom, x: x + dx / size - dx / next, y: y + dy / size - dy / next });
@@ -203,62 +210,6 @@ function loupe(host, images) {
     event.stopPropagation();  // so that neither the page's nor the notebook's own shortcuts run as well
   }
 
-  // pointers: one pans (or moves the divider), two pinch
-  const held = new Map();
-  let dragging = null, pinch = null, wheel = 0;
-  const place = (event, canvas) => {  // device pixels from the middle of the canvas
-    const rect = canvas.getBoundingClientRect();
-    return [(event.clientX - rect.left - rect.width / 2) * ratio(), (event.clientY - rect.top - rect.height / 2) * ratio()];
-  };
-  const spread = () => {
-    const [[ax, ay], [bx, by]] = [...held.values()];
-    return { far: Math.hypot(ax - bx, ay - by), x: (ax + bx) / 2, y: (ay + by) / 2 };
-  };
-  stage.addEventListener("pointerdown", (event) => {
-    const canvas = event.target;
-    if (canvas.tagName !== "CANVAS" || (event.pointerType === "mouse" && event.button !== 0)) return;
-    const at = place(event, canvas);
-    canvas.setPointerCapture(event.pointerId);
-    held.set(event.pointerId, at);
-    canvas.classList.add("held");
-    const near = Math.abs(at[0] + canvas.width / 2 - state.split * canvas.width) < 20 * ratio();
-    dragging = state.mode === "split" && near && held.size === 1 ? "divider" : "picture";
-    pinch = held.size === 2 ? { ...spread(), zoom: state.zoom } : null;
-  });
-  stage.addEventListener("pointermove", (event) => {
-    const last = held.get(event.pointerId), canvas = event.target;
-    if (!last) return;
-    const at = place(event, canvas), { x, y } = centre(), size = blockSize();
-    held.set(event.pointerId, at);
-    if (held.size === 2 && pinch) {
-      const now = spread();
-      zoomTo(pinch.zoom * now.far / Math.max(1, pinch.far), now.x, now.y);
-    } else if (dragging === "divider") set({ split: clamp(at[0] / canvas.width + 0.5, 0, 1) });
-    else if (held.size === 1) set({ x: x - (at[0] - last[0]) / size, y: y - (at[1] - last[1]) / size });
-  });
-  const release = (event) => {
-    held.delete(event.pointerId);
-    pinch = null;
-    if (!held.size) for (const { canvas } of panels) canvas.classList.remove("held");
-  };
-  for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) stage.addEventListener(type, release);
-  stage.addEventListener("click", () => { stage.focus({ preventScroll: true }); hint.hidden = true; });
-  stage.addEventListener("wheel", (event) => {
-    // The page keeps the wheel until the reader has chosen this loupe (or pinches on a touch pad, which is Ctrl).
-    if (!event.ctrlKey && !root.activeElement) {
-      hint.hidden = false;
-      clearTimeout(hintTimer);
-      hintTimer = setTimeout(() => { hint.hidden = true; }, 1500);
-      return;
-    }
-    event.preventDefault();
-    if (event.target.tagName !== "CANVAS") return;
-    wheel += event.deltaMode === 0 ? event.deltaY : event.deltaY * 33;
-    const steps = Math.trunc(wheel / (event.ctrlKey ? 10 : 60));
-    if (steps) { wheel = 0; zoomBy(-Math.sign(steps), ...place(event, event.target)); }
-  }, { passive: false });
-  box.addEventListener("keydown", onKey);
-
   // what is said, and kept in the address
   function say() {
     const { x, y } = centre(), where = `centre ${Math.round(x)}, ${Math.round(y)} of ${width} × ${height} pixels`;
@@ -273,6 +224,8 @@ function loupe(host, images) {
 
   const root = host.attachShadow({ mode: "open" });
   root.append(element("style", {}, CSS), box);
+  box.addEventListener("keydown", onKey);
+  gestures(stage, hint, { state, centre, blockSize, set, zoomTo });
   followTheme(box);
   new ResizeObserver(render).observe(stage);
   addEventListener("resize", render);  // a change of the page's zoom changes devicePixelRatio
@@ -289,5 +242,6 @@ const scope = document.currentScript?.getRootNode() ?? document;
 for (const host of scope.querySelectorAll(".srlib-loupe:not([data-ready])")) {
   host.dataset.ready = "";
   const images = [...host.querySelectorAll("img[data-title]")];
-  Promise.all(images.map((img) => img.decode())).then(() => loupe(host, images));
+  Promise.all(images.map((img) => img.decode())).then(() => loupe(host, images))
+    .catch(() => delete host.dataset.ready);  // the plain pictures stay
 }

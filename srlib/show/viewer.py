@@ -1,9 +1,9 @@
 """The loupe: pictures side by side in a page, zoomed and moved together. No kernel, no other host.
 
-Read `loupe`, which checks and packs the pictures, then `_markup`, which writes the HTML. The page's part is
-in `loupe.js` (state and gestures), `drawing.js` (pixels), `page.js` (address, theme) and `loupe.css`. The
-pictures are embedded once, as plain `<img>` elements: where scripts do not run, those are what the reader
-sees; where they do, the script draws them.
+Read `loupe`, which checks and packs the pictures, then `_markup`, which writes the HTML. The page's part is in
+`loupe.js` (state, controls, keys), `gestures.js` (pointers, wheel), `drawing.js` (pixels), `page.js` (address,
+colours) and `loupe.css`. The pictures are embedded once, as plain `<img>` elements: where scripts do not run,
+those are what the reader sees; where they do, the script draws them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,13 @@ from ._pixels import Bytes, Crop, ImageLike, check_crop, check_whole, enlarge, s
 Mode = Literal["all", "one", "blink", "split", "difference"]
 MAX_ZOOM = 16
 
+# For readers without scripts; the second rule takes away the light box that the book's theme puts around HTML in
+# dark mode, since the loupe is dark itself.
 _FALLBACK_CSS = """
-.srlib-loupe { display: flex; flex-wrap: wrap; gap: 8px; }
+.srlib-loupe:not([data-ready]) { display: flex; flex-wrap: wrap; gap: 8px; }
+.text_html:has(> .srlib-loupe) { background: none !important; padding: 0 !important; }
 .srlib-loupe figure { margin: 0; }
+.srlib-loupe p { width: 100%; margin: 0; font-weight: 600; }
 .srlib-loupe img { max-width: 100%; height: auto; image-rendering: pixelated; }
 """
 
@@ -95,7 +99,7 @@ def _script() -> str:
     """Style and scripts as one closure; the same text in every loupe."""
     css, *scripts = (
         resources.files("srlib.show").joinpath(name).read_text(encoding="utf-8")
-        for name in ("loupe.css", "drawing.js", "page.js", "loupe.js")
+        for name in ("loupe.css", "drawing.js", "page.js", "gestures.js", "loupe.js")
     )
     return f'(() => {{\n"use strict";\nconst CSS = {json.dumps(css)};\n{"".join(scripts)}}})();'
 
@@ -112,7 +116,8 @@ def _markup(pictures: Mapping[str, tuple[Bytes, int]], options: Mapping[str, obj
         )
     # the attribute keeps JupyterLab's one-letter commands away from the loupe's keys
     opening = f'<div class="srlib-loupe" data-lm-suppress-shortcuts="true" data-options="{_attribute(options)}">'
-    body = f"<style>{_FALLBACK_CSS}</style>\n" + "\n".join(figures)
+    heading = [f"<p>{html.escape(str(options['title']))}</p>"] if options["title"] else []
+    body = "\n".join([f"<style>{_FALLBACK_CSS}</style>", *heading, *figures])
     return f"{opening}\n{body}\n</div>\n<script>\n{_script()}\n</script>"
 
 

@@ -53,6 +53,10 @@ def test_every_link_inside_the_site_arrives(pages: dict[Path, _Page]) -> None:
     assert [f"{path.name}: {link}" for path in pages for link in _dead(path, pages)] == []
 
 
+def test_marks_for_the_tests_are_not_shown(html: Path) -> None:
+    assert [path.name for path in html.rglob("*.html") if "NBVAL_CHECK_OUTPUT" in path.read_text("utf-8")] == []
+
+
 def test_no_page_loads_anything_from_another_host(html: Path) -> None:
     class Loaded(HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

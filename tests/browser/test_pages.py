@@ -23,7 +23,8 @@ pytestmark = pytest.mark.browser
 PAGES = [*toc(), "search", "genindex"]
 CHAPTERS = [page for page in toc() if (ROOT / f"{page}.ipynb").exists()]
 SCHEMES = ("light", "dark")
-WIDTHS = (1280, 390, 360)
+WIDTHS = (1280, 390)
+NARROWEST = 360
 
 # What sticks out of the window without being inside a box that scrolls or clips by itself.
 WIDER_THAN_WINDOW = """() => {
@@ -53,7 +54,8 @@ class Visit:
 @contextlib.contextmanager
 def visit(browser: Browser, site: str, name: str, scheme: Any, width: int) -> Iterator[Visit]:
     """Open a page and wait until its mathematics is set. Requests to other hosts are noted and refused."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    window: Any = {"width": width, "height": 900}
+    context = browser.new_context(color_scheme=scheme, viewport=window, reduced_motion="reduce")
     seen = Visit(context.new_page())
 
     def gate(route: Route) -> None:
@@ -71,8 +73,9 @@ def visit(browser: Browser, site: str, name: str, scheme: Any, width: int) -> It
     seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     seen.page.on("console", lambda line: note(line.type in ("error", "warning"), line.text))
     seen.page.on("response", lambda answer: note(answer.status >= 400, f"{answer.status} {answer.url}"))
-    seen.page.goto(f"{site}/{name}.html", wait_until="networkidle")
+    seen.page.goto(f"{site}/{name}.html", wait_until="load")
     seen.page.evaluate("() => window.MathJax?.startup?.promise")
+    seen.page.evaluate("async () => { await document.fonts.ready }")
     try:
         yield seen
     finally:
@@ -85,26 +88,33 @@ def visit(browser: Browser, site: str, name: str, scheme: Any, width: int) -> It
 def test_page(browser: Browser, site: str, root: Path, name: str, scheme: str, width: int) -> None:
     with visit(browser, site, name, scheme, width) as seen:
         page = seen.page
-        shots = root / "_build" / "screenshots"
-        shots.mkdir(exist_ok=True)
-        page.screenshot(path=shots / f"{name.replace('/', '-')}-{width}-{scheme}.png", full_page=True)
-
         assert seen.complaints == []
         assert seen.elsewhere == []
-        assert page.locator("h1").count() == 1
+        assert page.locator("h1:visible").count() == 1
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
-        overflow = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-        full, window = page.evaluate(overflow)
-        assert full <= window, page.evaluate(WIDER_THAN_WINDOW)
-        assert page.evaluate(WIDER_THAN_WINDOW) == []
 
-        images = page.locator(".bd-article img")
-        silent = [image.get_attribute("src") for image in images.all() if not image.get_attribute("alt")]
-        assert silent == []
-        broken = page.evaluate("[...document.images].filter((i) => !i.naturalWidth).map((i) => i.src)")
-        assert broken == []
+        images = page.locator(".bd-article img").all()
+        assert [image.get_attribute("src") for image in images if not image.get_attribute("alt")] == []
+        assert page.evaluate("[...document.images].filter((i) => !i.naturalWidth).map((i) => i.src)") == []
         assert page.locator(".math").count() == page.locator(".math mjx-container").count()
         assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+
+        shot = root / "_build" / "screenshots" / f"{name.replace('/', '-')}-{width}-{scheme}.png"
+        shot.parent.mkdir(exist_ok=True)
+        page.screenshot(path=shot, full_page=True, animations="disabled")
+        _does_not_scroll_sideways(page)
+        if width < 400:
+            page.set_viewport_size({"width": NARROWEST, "height": 800})
+            _does_not_scroll_sideways(page)
+        assert seen.complaints == []
+
+
+def _does_not_scroll_sideways(page: Page) -> None:
+    root = "document.documentElement"
+    full, window = page.evaluate(f"[{root}.scrollWidth, {root}.clientWidth]")
+    sticking_out = page.evaluate(WIDER_THAN_WINDOW)
+    assert full <= window, sticking_out
+    assert sticking_out == []
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -20,8 +20,7 @@ from tools.rules import MARK, MARKED_CELLS
 def chapter() -> Notebook:
     """Keeps every rule; tests break one at a time."""
     marked = [
-        code(f"{MARK}\nprint({number} * 2)", number + 2, printed(f"{number * 2}\n"))
-        for number in range(MARKED_CELLS)
+        code(f"{MARK}\nprint({number} * 2)", number + 2, printed(f"{number * 2}\n")) for number in range(MARKED_CELLS)
     ]
     figure = {
         "data": {"image/png": "iVBORw0KGgo=", "text/plain": ["<Figure size 640x480 with 1 Axes>"]},

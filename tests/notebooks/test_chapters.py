@@ -19,9 +19,7 @@ def test_there_are_chapters_and_each_is_in_the_table_of_contents() -> None:
 
 
 def test_every_page_of_the_table_of_contents_has_a_source() -> None:
-    assert [
-        page for page in toc() if not any((ROOT / f"{page}{kind}").exists() for kind in (".md", ".ipynb"))
-    ] == []
+    assert [page for page in toc() if not any((ROOT / f"{page}{kind}").exists() for kind in (".md", ".ipynb"))] == []
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

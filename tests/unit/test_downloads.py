@@ -227,9 +227,7 @@ def test_archive_is_extracted_and_checked(shop: Shop) -> None:
     _zip(shop, {f"HR/{i}.png": picture(i) for i in range(3)})
     assert datasets.is_cached("tiny")
     folder = datasets.fetch("tiny", progress=False)
-    expected = [
-        f"datasets/tiny/Pictures_HR/{name}" for name in (".contents.json", *(f"HR/{i}.png" for i in "012"))
-    ]
+    expected = [f"datasets/tiny/Pictures_HR/{name}" for name in (".contents.json", *(f"HR/{i}.png" for i in "012"))]
     assert shop.cached() == expected  # the archive itself is gone
     assert [sample.name for sample in datasets.images("tiny")] == [f"Pictures_HR/HR/{i}" for i in "012"]
     shop.monkeypatch.setenv("SRLIB_DATA_MIRROR", str(shop.data))  # holds nothing: the cache has to do
@@ -261,9 +259,7 @@ def _link() -> zipfile.ZipInfo:
         (_link(), "symbolic link"),
     ],
 )
-def test_evil_archive_is_refused(
-    shop: Shop, tmp_path: Path, member: str | zipfile.ZipInfo, message: str
-) -> None:
+def test_evil_archive_is_refused(shop: Shop, tmp_path: Path, member: str | zipfile.ZipInfo, message: str) -> None:
     _zip(shop, {"HR/1.png": picture(1), member: b"/etc/passwd"})
     with pytest.raises(DataError, match=f"tiny/Pictures_HR.zip: member .*{message}"):
         datasets.fetch("tiny", progress=False)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from srlib import show
+from srlib import datasets, degrade, show
 from srlib.show._pixels import luma, pixels, same_field
 
 
@@ -23,9 +27,7 @@ def _render(fig: Figure, **options: Any) -> np.ndarray:
 
 
 def _noise(height: int, width: int, channels: int = 3, seed: int = 0) -> torch.Tensor:
-    levels = torch.randint(
-        0, 256, (1, channels, height, width), generator=torch.Generator().manual_seed(seed)
-    )
+    levels = torch.randint(0, 256, (1, channels, height, width), generator=torch.Generator().manual_seed(seed))
     return levels.float() / 255
 
 
@@ -99,9 +101,7 @@ def test_same_field_needs_one_whole_factor() -> None:
 
 
 @pytest.mark.parametrize("tight", [False, True], ids=["whole", "tight as notebooks save"])
-@pytest.mark.parametrize(
-    ("size", "zoom"), [((7, 9), 1), ((7, 9), 5), ((13, 6), 7), ((40, 31), 3), ((50, 60), 6)]
-)
+@pytest.mark.parametrize(("size", "zoom"), [((7, 9), 1), ((7, 9), 5), ((13, 6), 7), ((40, 31), 3), ((50, 60), 6)])
 def test_each_pixel_is_a_whole_block(size: tuple[int, int], zoom: int, tight: bool) -> None:
     images = {f"picture {i}": _noise(*size, seed=i) for i in range(5)}
     canvas = _render(show.grid(images, zoom=zoom), **({"bbox_inches": "tight"} if tight else {}))
@@ -311,3 +311,101 @@ def test_style_is_white_and_colour_blind_safe() -> None:
         assert mpl.rcParams["figure.facecolor"] == mpl.rcParams["savefig.facecolor"] == "white"
         assert mpl.rcParams["figure.dpi"] == 100
         assert set(mpl.rcParams["axes.prop_cycle"].by_key()["color"]) <= set(show.PALETTE.values())
+
+
+# ── loupe ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Checker(HTMLParser):
+    """Every tag that is opened is closed, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            self.images.append(dict(attrs))
+        elif tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def _parse(html: str) -> _Checker:
+    checker = _Checker()
+    checker.feed(html)
+    checker.close()
+    assert checker.open == []
+    return checker
+
+
+def test_loupe_is_well_formed_and_asks_no_other_host(tmp_path: Path) -> None:
+    title = 'A "quote" & <b>'
+    loupe = show.loupe({title: _noise(6, 6), "HR": _noise(12, 12)}, title=title, name="x-1_y")
+    for html in (loupe._repr_html_(), loupe.save(tmp_path / "page.html").read_text(encoding="utf-8")):
+        images = _parse(html).images
+        assert [i["alt"] for i in images] == [title, "HR"]
+        assert [(i["width"], i["height"]) for i in images] == [("12", "12")] * 2
+        assert [i["data-factor"] for i in images] == ["2", "1"]
+        assert not re.search(r"https?://|//cdn|<link|@import|url\(", html)
+    assert repr(loupe) == f"Loupe(2 pictures of 12×12, zoom 4: {title}, HR)"
+
+
+def _embedded(loupe: show.Loupe) -> list[np.ndarray]:
+    files = [base64.b64decode(str(i["src"]).split(",")[1]) for i in _parse(loupe.html).images]
+    return [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in files]
+
+
+def test_loupe_embeds_the_exact_pixels() -> None:
+    lr, hr, grey = _noise(8, 12), _noise(24, 36, seed=1), _noise(24, 36, channels=1, seed=2)
+    small, large, luma_only = _embedded(show.loupe({"LR": lr, "HR": hr, "Y": grey}, crop=(3, 6, 9, 12)))
+    assert (small == pixels(lr)[1:4, 2:6]).all()
+    assert (large == pixels(hr)[3:12, 6:18]).all()
+    assert (luma_only == pixels(grey)[3:12, 6:18]).all()
+    cut, _ = _embedded(show.loupe({"LR": lr, "HR": hr}, crop=(4, 7, 9, 12)))
+    assert (cut == pixels(lr).repeat(3, 0).repeat(3, 1)[4:13, 7:19]).all()
+
+
+def test_loupe_without_webp_uses_png(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srlib.show.viewer.features.check", lambda _: False)
+    loupe = show.loupe({"HR": _noise(8, 8)}, mode="one")
+    assert "data:image/png;base64," in loupe.html
+    assert (_embedded(loupe)[0] == pixels(_noise(8, 8))).all()
+
+
+def test_loupe_of_four_pictures_stays_small() -> None:
+    hr = datasets.photo("coffee")[..., :240, :240]
+    lr = degrade.bicubic_down(hr, 3)
+    bicubic = degrade.bicubic_up(lr, 3)
+    sr = bicubic + 0.3 * (hr - bicubic)  # as detailed as a good network's output
+    loupe = show.loupe({"LR": lr, "bicubic": bicubic, "SRCNN": sr, "HR": hr})
+    assert len(loupe.html) < 400_000
+
+
+def test_loupe_is_the_same_text_each_time() -> None:
+    images = {"a": _noise(8, 8), "b": _noise(8, 8, seed=1)}
+    assert show.loupe(images).html == show.loupe(images).html
+
+
+def test_loupe_refuses_bad_arguments() -> None:
+    images = {"a": _noise(8, 8), "b": _noise(8, 8)}
+    for zoom in (0, 17, 2.5):
+        with pytest.raises(ValueError, match="zoom"):
+            show.loupe(images, zoom=zoom)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="mode"):
+        show.loupe(images, mode="swipe")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="there is one"):
+        show.loupe({"a": _noise(8, 8)}, mode="split")
+    with pytest.raises(ValueError, match="name"):
+        show.loupe(images, name="a=b")
+    with pytest.raises(ValueError, match="center"):
+        show.loupe(images, center=(9, 2))
+    with pytest.raises(ValueError, match="leaves the picture"):
+        show.loupe(images, crop=(0, 0, 9, 9))
+    with pytest.raises(ValueError, match="empty"):
+        show.loupe({})
+    with pytest.raises(ValueError, match="NaN"):
+        show.loupe({"a": torch.full((1, 3, 8, 8), float("nan"))})
