@@ -58,19 +58,21 @@ def test_one_at_a_time(table: dict[Setup, float]) -> None:
 
 
 def test_studio_range_is_worth_one_decibel_and_a_third(table: dict[Setup, float]) -> None:
-    full, studio = (Setup(colour=name, rounding="none") for name in ("Y, full range", "Y, studio range"))
+    full, studio = (Setup(colour=name, rounding="nothing rounded") for name in ("Y, full range", "Y, studio range"))
     assert math.isclose(table[studio] - table[full], 20 * math.log10(255 / 219), abs_tol=1e-6)
 
 
 def test_grey_pictures_score_the_same_in_rgb_and_in_full_range() -> None:
     grey = PHOTO[:, 1:2].expand(-1, 3, -1, -1)
-    rgb, full = (lab.score(grey, 3, Setup(colour=name, rounding="none")) for name in ("RGB", "Y, full range"))
+    rgb, full = (
+        lab.score(grey, 3, Setup(colour=name, rounding="nothing rounded")) for name in ("RGB", "Y, full range")
+    )
     assert math.isclose(rgb, full, abs_tol=1e-3)
 
 
 def test_shave() -> None:
     sr, hr = lab.enlarge(PHOTO, 3)
-    for name, pixels in (("nothing", 0), ("scale", 3), ("scale + 6", 9)):
+    for name, pixels in (("nothing shaved", 0), ("scale", 3), ("scale + 6", 9)):
         rule = PROTOCOLS["A"]
         right = psnr(rule.luma(sr.double()), rule.luma(hr.double()), shave=pixels).item()
         assert math.isclose(lab.compare(sr, hr, 3, Setup(shave=name)), right, abs_tol=1e-9)
@@ -82,7 +84,7 @@ def test_bytes_are_bytes_and_floats_are_not(resize: str) -> None:
         sr, hr = lab.enlarge(PHOTO, 3, Setup(resize=resize, rounding=rounding))
         assert sr.shape == hr.shape == (1, 3, 99, 120)
         whole = torch.allclose(sr * 255, (sr * 255).round(), atol=1e-3)
-        assert whole == (rounding != "none")
+        assert whole == (rounding != "nothing rounded")
 
 
 def test_resizers_are_the_libraries_they_are_named_after() -> None:
@@ -97,7 +99,9 @@ def test_resizers_are_the_libraries_they_are_named_after() -> None:
     # without antialiasing, a third of the size is every third pixel
     lr = hr[..., 1::3, 1::3]
     sr = torch.nn.functional.interpolate(lr, scale_factor=3, mode="bicubic")
-    assert torch.allclose(lab.enlarge(PHOTO, 3, Setup(resize="no antialiasing", rounding="none"))[0], sr.clamp(0, 1))
+    assert torch.allclose(
+        lab.enlarge(PHOTO, 3, Setup(resize="no antialiasing", rounding="nothing rounded"))[0], sr.clamp(0, 1)
+    )
 
 
 def test_resizing_hr_changes_nothing_where_it_fits_and_inflates_where_it_does_not() -> None:
@@ -111,9 +115,9 @@ def test_resizing_hr_changes_nothing_where_it_fits_and_inflates_where_it_does_no
 def test_full_range_is_black_to_white() -> None:
     black_and_white = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2).expand(1, 3, 1, 2)
     assert torch.allclose(
-        lab._plane(black_and_white, "Y, full range", "none").flatten(), torch.tensor([0.0, 1.0]).double()
+        lab._plane(black_and_white, "Y, full range", "nothing rounded").flatten(), torch.tensor([0.0, 1.0]).double()
     )
-    assert torch.equal(lab._plane(PHOTO, "Y, studio range", "none"), rgb_to_y(PHOTO.double()))
+    assert torch.equal(lab._plane(PHOTO, "Y, studio range", "nothing rounded"), rgb_to_y(PHOTO.double()))
 
 
 @pytest.mark.parametrize("wrong", [{"colour": "HSV"}, {"shave": "3"}, {"resize": "cubic"}, {"size": ""}])

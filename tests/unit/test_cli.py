@@ -1,0 +1,115 @@
+"""The command line: what it prints, what it writes, and one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import srlib
+from srlib import datasets, image
+from srlib.cli import main
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return image.save(datasets.photo("coffee")[..., :24, :30], tmp_path / "small.png")
+
+
+def test_upscale_writes_beside_the_source_and_never_over_a_file(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["upscale", str(small), "--quiet"]) == 0
+    target = small.with_name("small_srcnn_x3.png")
+    assert str(target) in capsys.readouterr().out
+    with Image.open(target) as big:
+        assert big.size == (90, 72)
+    before = target.read_bytes()
+    assert main(["upscale", str(small), "--quiet", "--model", "bicubic", "-o", str(target)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert target.read_bytes() == before
+    assert main(["upscale", str(small), "--quiet", "--model", "bicubic", "-o", str(target), "--force"]) == 0
+    assert target.read_bytes() != before
+
+
+def test_train_evaluate_and_resume(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    image.save(datasets.photo("rocket")[..., 100:190, 100:190], pictures / "a.png")
+    train = ["train", "--data", str(pictures), "--out", str(tmp_path / "run"), "--steps", "2", "--quiet"]
+    assert main(train) == 0
+    assert "dB on held-out pictures" in capsys.readouterr().out
+    assert main(train) == 2
+    assert "resume" in capsys.readouterr().err
+    assert main([*train, "--resume"]) == 0
+    capsys.readouterr()
+    weights = str(tmp_path / "run" / "model.safetensors")
+    evaluate = ["evaluate", "--weights", weights, "--variant", "9-1-5", "--data", str(pictures), "--quiet"]
+    assert main([*evaluate, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["scale"], result["protocol"], len(result["per_image"])) == (3, "A", 1)
+    assert main(evaluate) == 0
+    assert f"{result['psnr']:.2f} dB" in capsys.readouterr().out
+
+
+def test_evaluate_bicubic_and_data_and_info(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--model", "bicubic", "--scale", "4", "--protocol", "B", "--quiet"]) == 0
+    assert "bicubic ×4 on bundled:test, protocol B" in capsys.readouterr().out
+    assert main(["data", "list"]) == 0
+    assert "set14" in capsys.readouterr().out
+    assert main(["data", "verify", "bundled"]) == 0
+    assert "all files right" in capsys.readouterr().out
+    assert main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert srlib.__version__ in out
+    assert torch.__version__ in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["upscale", "nothing.png"], "no such image"),
+        (["upscale", "nothing.png", "--scale", "9"], "no weights ship"),
+        (["evaluate", "--protocol", "Z", "--model", "bicubic"], "no protocol 'Z'"),
+        (["evaluate", "--data", "set6", "--model", "bicubic"], "neither a data set"),
+        (["evaluate", "--variant", "1-1-1"], "no variant"),
+        (["train", "--budget", "huge"], "no srcnn recipe"),
+        (["data", "fetch"], "name at least one"),
+        (["data", "fetch", "set6"], "no data set"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert "Traceback" not in captured.err
+
+
+def test_import_is_light_and_quick() -> None:
+    code = "import sys, srlib; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
+    started = time.perf_counter()
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - started < 2
+    assert run.stdout.split() == ["False", "False"]
+
+
+def test_every_public_name_is_there() -> None:
+    for name in srlib.__all__:
+        assert getattr(srlib, name) is not None
+    assert set(srlib.__all__) <= set(dir(srlib))
+    with pytest.raises(AttributeError, match="no attribute 'upscaled'"):
+        srlib.upscaled  # noqa: B018  (reading it is the test)
+
+
+def test_python_m_srlib() -> None:
+    run = subprocess.run([sys.executable, "-m", "srlib", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == srlib.__version__

@@ -1,0 +1,166 @@
+"""Any picture: tiles equal the whole, memory stays bounded, nothing of the file is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+import srlib
+from srlib import datasets, degrade, image, models
+from srlib.upscaling import super_resolve, tiles, upscale, upscale_file
+
+
+@pytest.mark.parametrize("tile", [1, 7, 16, 33, 1000])
+def test_tiles_cover_every_pixel_once_and_see_far_enough(tile: int) -> None:
+    height, width, scale, overlap = 30, 41, 3, 5
+    seen = torch.zeros(height * scale, width * scale, dtype=torch.int)
+    for piece in tiles(height, width, scale, tile, overlap):
+        seen[piece.place] += 1
+        for axis, size in ((0, height), (1, width)):
+            shown, kept, place = piece.seen[axis], piece.kept[axis], piece.place[axis]
+            assert shown.start * scale + kept.start == place.start
+            assert kept.stop - kept.start == place.stop - place.start
+            assert shown.start == 0 or shown.start * scale + overlap * scale <= place.start
+            assert shown.stop == size or shown.stop * scale - overlap * scale >= place.stop
+    assert bool((seen == 1).all())
+
+
+@pytest.mark.parametrize("name", sorted(models.MODELS))
+@pytest.mark.parametrize("tile", [5, 16, 29])
+def test_the_tiled_picture_equals_the_whole_one(name: str, tile: int) -> None:
+    model = models.load_pretrained(name, 3)
+    lr = datasets.photo("chelsea")[..., 50:98, 100:180]
+    whole = super_resolve(model, lr)
+    tiled = upscale(lr, model, 3, tile=tile, device="cpu")
+    # The bytes are equal. The floats are too, but for the order in which a library adds up differently shaped tiles.
+    assert float((tiled - whole).abs().max()) < 2e-6
+    assert torch.equal(image.to_uint8(tiled), image.to_uint8(whole))
+
+
+def test_what_comes_back_is_of_the_kind_that_went_in(tmp_path: Path) -> None:
+    x = datasets.photo("coffee")[..., :20, :30]
+    array = image.as_array(x)
+    image.save(x, tmp_path / "a.png")
+    tensor = srlib.upscale(x, model="bicubic", scale=2)
+    assert torch.equal(srlib.upscale(tmp_path / "a.png", model="bicubic", scale=2), tensor)
+    assert np.array_equal(srlib.upscale(array, model="bicubic", scale=2), image.as_array(tensor))
+    picture = srlib.upscale(Image.fromarray(array), model="bicubic", scale=2)
+    assert picture.size == (60, 40)
+    assert np.array_equal(np.asarray(picture), image.as_array(tensor))
+    grey = srlib.upscale(array[..., 0], model="srcnn", scale=3)
+    assert grey.shape == (60, 90)
+    luma = srlib.upscale(image.rgb_to_y(x), model="srcnn", scale=3)
+    assert luma.shape == (1, 1, 60, 90)
+
+
+def test_a_luma_network_leaves_chroma_to_bicubic() -> None:
+    x = datasets.photo("coffee")[..., 100:130, 100:140]
+    model = models.load_pretrained("srcnn", 3)
+    sr = super_resolve(model, x)
+    with torch.no_grad():
+        y = model(image.rgb_to_y(x))
+    chroma = degrade.bicubic_up(image.rgb_to_ycbcr(x)[:, 1:], 3)
+    want = image.ycbcr_to_rgb(torch.cat([y, chroma], 1)).clamp(0, 1)
+    assert torch.allclose(sr, want, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (torch.rand(3, 4, 4), r"\(1, 3, h, w\)"),
+        (torch.rand(2, 3, 4, 4), r"\(1, 3, h, w\)"),
+        (torch.full((1, 3, 4, 4), float("nan")), "NaN"),
+        (np.zeros((4, 4, 4), np.uint8), "array picture"),
+        (np.zeros((4, 4, 3), np.float32), "array picture"),
+    ],
+)
+def test_what_is_no_picture(x: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        upscale(x, "bicubic", 2)  # type: ignore[arg-type]
+
+
+def test_scales_models_and_devices_that_are_not_there() -> None:
+    x = torch.rand(1, 3, 8, 8)
+    with pytest.raises(ValueError, match="no weights ship for srcnn 9-5-5 ×7"):
+        upscale(x, "srcnn", 7)
+    with pytest.raises(ValueError, match="enlarges ×3, but scale=2"):
+        upscale(x, models.create("srcnn", 3), 2)
+    with pytest.raises(ValueError, match="no device 'gpu'"):
+        upscale(x, "bicubic", 2, device="gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="no CUDA GPU"):
+            upscale(x, "bicubic", 2, device="cuda")
+    with pytest.raises(ValueError, match="at least 1 LR pixel"):
+        upscale(x, "bicubic", 2, tile=0)
+
+
+def test_a_file_keeps_orientation_profile_transparency_and_grey(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "maker"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = Image.fromarray(image.as_array(datasets.photo("chelsea")[..., :40, :60]))
+    photo.save(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
+    upscale_file(tmp_path / "a.jpg", tmp_path / "b.jpg", "srcnn", 3)
+    with Image.open(tmp_path / "b.jpg") as big:
+        assert big.size == (120, 180)  # upright
+        assert big.info["icc_profile"] == profile
+        assert big.getexif().get(0x0112) is None
+        assert big.getexif()[0x010F] == "maker"
+    photo.putalpha(128)
+    photo.save(tmp_path / "alpha.png")
+    upscale_file(tmp_path / "alpha.png", tmp_path / "alpha3.png", "srcnn", 3)
+    with Image.open(tmp_path / "alpha3.png") as big:
+        assert big.mode == "RGBA"
+        assert big.getpixel((5, 5))[3] == 128  # type: ignore[index]
+    photo.convert("L").save(tmp_path / "grey.png")
+    for name in ("srcnn", "bicubic"):
+        upscale_file(tmp_path / "grey.png", tmp_path / "grey3.png", name, 3)
+        with Image.open(tmp_path / "grey3.png") as big:
+            assert (big.mode, big.size) == ("L", (180, 120))
+
+
+MEASURE = """
+import resource, sys
+from srlib.cli import main
+status = main(["upscale", sys.argv[1], "-o", sys.argv[2], "--model", "bicubic", "--scale", "3"])
+print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_twelve_megapixels_stay_under_two_gigabytes(tmp_path: Path) -> None:
+    """108 megapixels out, with the tiling that every model uses; SRCNN's own tile adds a constant, measured below."""
+    row = np.linspace(0, 255, 4000, dtype=np.uint8)
+    photo = np.broadcast_to(row[None, :, None], (3000, 4000, 3)).copy()
+    Image.fromarray(photo).save(tmp_path / "large.jpg")
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path / "large.jpg"), str(tmp_path / "huge.jpg")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, megabytes = run.stdout.split()[-2:]
+    assert status == "0"
+    assert float(megabytes) < 2000
+    assert "108.0/108.0 megapixels" in run.stderr  # progress was shown
+    with Image.open(tmp_path / "huge.jpg") as huge:
+        assert huge.size == (12000, 9000)
+
+
+def test_a_tile_of_srcnn_needs_little_memory() -> None:
+    code = (
+        "import resource, torch; from srlib import upscale\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "upscale(torch.rand(1, 3, 300, 300), 'srcnn', 3, device='cpu')\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 500
