@@ -24,9 +24,9 @@ from srlib.metrics import psnr, round_to_byte
 #: What a paper has to choose, and what it may choose. The first of each row is protocol A.
 CHOICES: dict[str, tuple[str, ...]] = {
     "colour": ("Y, studio range", "Y, full range", "RGB"),
-    "shave": ("scale", "nothing", "scale + 6"),
+    "shave": ("scale", "nothing shaved", "scale + 6"),
     "resize": ("MATLAB", "torch up", "no antialiasing", "bilinear", "Pillow"),
-    "rounding": ("bytes, rounded Y", "bytes, unrounded Y", "none"),
+    "rounding": ("bytes, rounded Y", "bytes, unrounded Y", "nothing rounded"),
     "size": ("crop HR", "resize HR"),
 }
 
@@ -134,7 +134,7 @@ def enlarge(photo: Tensor, scale: int, setup: Setup | None = None) -> tuple[Tens
     if setup.size == "resize HR":
         hr = _pillow_to(photo, hr.shape[-2], hr.shape[-1], byte=True)
     down, up = _RESIZERS[setup.resize]
-    byte = setup.rounding != "none"
+    byte = setup.rounding != "nothing rounded"
     return up(down(hr, 1 / scale, byte), scale, byte).clamp(0, 1), hr
 
 
@@ -149,7 +149,7 @@ def _plane(x: Tensor, colour: str, rounding: str) -> Tensor:
 
 
 def _pixels(shave: str, scale: int) -> int:
-    return {"scale": scale, "nothing": 0, "scale + 6": scale + 6}[shave]
+    return {"scale": scale, "nothing shaved": 0, "scale + 6": scale + 6}[shave]
 
 
 def compare(sr: Tensor, hr: Tensor, scale: int, setup: Setup | None = None) -> float:
@@ -192,7 +192,7 @@ def every(photos: Sequence[Tensor], scale: int) -> dict[Setup, float]:
     total = dict.fromkeys(setups(), 0.0)
     for photo in photos:
         for resize, exact, size in product(CHOICES["resize"], (False, True), CHOICES["size"]):
-            roundings = [name for name in CHOICES["rounding"] if (name == "none") == exact]
+            roundings = [name for name in CHOICES["rounding"] if (name == "nothing rounded") == exact]
             sr, hr = enlarge(photo, scale, Setup(resize=resize, rounding=roundings[0], size=size))
             for rounding, colour in product(roundings, CHOICES["colour"]):
                 error = (_plane(sr, colour, rounding) - _plane(hr, colour, rounding)).square().mean(dim=1)

@@ -1,0 +1,1 @@
+"""What the Makefile and the tests call: the address, the rules for notebooks, their execution, the room."""
