@@ -10,6 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 MODEL  ?= srcnn
 SCALE  ?= 3
 BUDGET ?= full
+DATA   ?= t91,bsds500
 
 # `make notebooks ONLY=book/03_srcnn.ipynb` executes that one
 ONLY   ?= $(sort $(wildcard book/*.ipynb))
@@ -23,7 +24,7 @@ help:
 	@echo "make serve      the same, then serve it on http://127.0.0.1:$(PORT)"
 	@echo "make test       everything CI runs: lint, types, unit tests, every notebook, the book, the browser"
 	@echo "make notebooks  execute every chapter again, in place"
-	@echo "make train      train one network: MODEL=$(MODEL) SCALE=$(SCALE) BUDGET=$(BUDGET)"
+	@echo "make train      train one network: MODEL=$(MODEL) SCALE=$(SCALE) BUDGET=$(BUDGET) DATA=$(DATA)"
 	@echo "make address    write the public address everywhere: URL=https://github.com/OWNER/NAME"
 	@echo "make links      ask every external link whether it still answers"
 	@echo "make lock       resolve requirements.txt into requirements.lock again"
@@ -76,7 +77,8 @@ notebooks: env
 	$(BIN)/python -m tools.execute $(ONLY)
 
 train: env
-	$(BIN)/srlib train --model $(MODEL) --scale $(SCALE) --budget $(BUDGET) --out runs/$(MODEL)-x$(SCALE)-$(BUDGET)
+	$(BIN)/srlib train --model $(MODEL) --scale $(SCALE) --budget $(BUDGET) --data $(DATA) \
+		--out runs/$(MODEL)_x$(SCALE)_$(BUDGET) --resume
 
 address:
 	$(PYTHON) -m tools.address $(URL) $(if $(BRANCH),--branch $(BRANCH))
