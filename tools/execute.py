@@ -24,6 +24,7 @@ def execute(path: Path, timeout: int = 300) -> float:
         kernel_name="python3",
         timeout=timeout,
         record_timing=False,  # or every execution would change every cell
+        coalesce_streams=True,  # or prints that slow code separates would stand in boxes of their own
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()
