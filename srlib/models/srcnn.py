@@ -53,16 +53,25 @@ class SRCNN(nn.Module):
         return -(-radius // self.scale) + 2
 
     def reset_parameters(self) -> None:
-        """He initialisation, biases zero.
+        """Start as bicubic plus a little noise: one path hands the picture through, the other filters see detail only.
 
-        The paper draws from N(0, 0.001) and needs days to leave that plateau; with He's variance the gradients have
-        the right size from the first step (K. He et al., “Delving Deep into Rectifiers”, 2015).
+        The paper draws from N(0, 0.001) and needs days to leave that plateau. He's variance alone (K. He et al.,
+        “Delving Deep into Rectifiers”, 2015) starts fast but kills most of the second layer: luma is about 0.45
+        everywhere, so the sum of a filter's weights decides whether its ReLU is ever on. Filters that add up to zero
+        do not answer to brightness. The chapter measures the difference.
         """
-        for layer, gain in ((self.conv1, 2.0), (self.conv2, 2.0), (self.conv3, 1.0)):
-            fan_in = layer.in_channels * layer.kernel_size[0] ** 2
-            nn.init.normal_(layer.weight, std=(gain / fan_in) ** 0.5)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            for layer, gain in ((self.conv1, 2.0), (self.conv2, 2.0), (self.conv3, 0.01)):
+                layer.weight.normal_(std=(gain / layer.weight[0].numel()) ** 0.5)
+                assert layer.bias is not None
+                layer.bias.zero_()
+            self.conv1.weight -= self.conv1.weight.mean((1, 2, 3), keepdim=True)
+            self.conv2.weight[:, 0] = 0  # of the second layer, only filter 0 reads map 0
+            for layer in (self.conv1, self.conv2, self.conv3):
+                centre = layer.kernel_size[0] // 2
+                layer.weight[0] = layer.weight[0] if layer is self.conv3 else 0
+                layer.weight[0, 0] = 0
+                layer.weight[0, 0, centre, centre] = 1  # x ≥ 0 passes every ReLU unchanged
 
     def forward(self, x: Tensor, upsampled: bool = False) -> Tensor:
         """LR luma `(N, 1, h, w)` in [0, 1] to SR luma `(N, 1, h·scale, w·scale)`, not clipped.
