@@ -2,7 +2,7 @@
 
 Read the modules in the order an image passes through them: `image` (files to tensors), `degrade` (high to low
 resolution), `metrics`, `datasets`, `patches`, `models`, `recipes`, `train`, `evaluate`, `upscaling`; then `show`,
-`check` and `cli`. Every tensor is `(N, C, H, W)` float32 in [0, 1], RGB unless a name says `y` or `luma`.
+`lab`, `check` and `cli`. Every tensor is `(N, C, H, W)` float32 in [0, 1], RGB unless a name says `y` or `luma`.
 
 Importing `srlib` loads nothing heavy: submodules, and the three functions `load`, `save` and `upscale`, are
 imported when they are first used.
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 _MODULES = [
     "image", "degrade", "metrics", "datasets", "patches", "models", "recipes",
-    "train", "evaluate", "upscaling", "show", "check", "cli",
+    "train", "evaluate", "upscaling", "show", "lab", "check", "cli",
 ]  # fmt: skip
 _FUNCTIONS = {"load": "srlib.image", "save": "srlib.image", "upscale": "srlib.upscaling"}
 

@@ -51,6 +51,18 @@ def _authors_start(trainer: train.Trainer) -> None:
     trainer.ema.model.load_state_dict(trainer.model.state_dict())
 
 
+def _he_start(trainer: train.Trainer) -> None:
+    """He's variance in each layer and biases zero: the usual start, in place of the network's start at bicubic."""
+    generator = torch.Generator().manual_seed(trainer.recipe.seed)
+    with torch.no_grad():
+        for name, parameter in trainer.model.named_parameters():
+            parameter.zero_()
+            if name.endswith("weight"):
+                gain = 1.0 if name.startswith("conv3") else 2.0
+                parameter.normal_(std=(gain / parameter[0].numel()) ** 0.5, generator=generator)
+    trainer.ema.model.load_state_dict(trainer.model.state_dict())
+
+
 def _sgd(trainer: train.Trainer) -> None:
     """Stochastic gradient descent with momentum 0.9 in place of Adam."""
     trainer.optimiser = torch.optim.SGD(trainer.model.parameters(), momentum=0.9)  # type: ignore[assignment]
@@ -83,9 +95,10 @@ STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
             Row("border left out of the loss", {"border": 6}),
             Row("last weights instead of averaged ones", {"ema": 0.0}),
             Row("constant learning rate", {"final": 1.0}),
-            Row("initial weights from N(0, 0.001)", prepare=_authors_start),
-            # A quarter of the authors' rate: at the whole of it, with He's start, every ReLU dies within 60 steps.
-            Row("SGD with momentum", {**_SGD, "learning_rate": _AUTHORS_RATE / 4}, _sgd),
+            Row("He's start", prepare=_he_start),
+            Row("He's start, 9-5-5", {"variant": "9-5-5"}, _he_start),
+            Row("start from N(0, 0.001)", prepare=_authors_start),
+            Row("SGD with momentum", {**_SGD, "learning_rate": _AUTHORS_RATE}, _sgd),
             Row("SGD and N(0, 0.001), as the authors", {**_SGD, "learning_rate": _AUTHORS_RATE}, _as_the_authors),
         ),
     )
@@ -103,9 +116,12 @@ def measure(recipe: Recipe, row: Row, seed: int, pictures: list[torch.Tensor]) -
     return evaluate.benchmark(trainer.ema.model, TEST, changed.scale, PROTOCOL, device="cpu").psnr
 
 
-def study(name: str, folder: Path = FOLDER) -> Path:
-    """Run one study and write its file after every row, so that a look at it is possible while it runs."""
+def study(name: str, only: str | None = None, folder: Path = FOLDER) -> Path:
+    """Run one study, or one row of it into the file that is there; the file is written after every row."""
     recipe, rows = STUDIES[name]
+    order = [row.name for row in rows]
+    path = folder / f"{name}.json"
+    known = json.loads(path.read_text("utf-8"))["rows"] if only else []
     pictures = train.read_training_set("bundled", channels=1).kept
     bicubic = evaluate.benchmark("bicubic", TEST, recipe.scale, PROTOCOL, device="cpu").psnr
     result: dict[str, Any] = {
@@ -119,9 +135,11 @@ def study(name: str, folder: Path = FOLDER) -> Path:
         "device": device_name(torch.device("cpu")),
         "torch": torch.__version__,
         "commit": commit(),
-        "rows": [],
+        "rows": [row for row in known if row["name"] in order and row["name"] != only],
     }
     for row in rows:
+        if only not in (None, row.name):
+            continue
         gains = [measure(recipe, row, seed, pictures) - bicubic for seed in SEEDS]
         assert all(map(math.isfinite, gains)), f"{row.name} diverged: {gains}"
         result["rows"].append(
@@ -133,18 +151,21 @@ def study(name: str, folder: Path = FOLDER) -> Path:
                 "spread_db": round(statistics.stdev(gains), 4),
             }
         )
+        result["rows"].sort(key=lambda entry: order.index(entry["name"]))
         print(f"{row.name:<40} {statistics.mean(gains):+7.3f} ± {statistics.stdev(gains):.3f} dB", flush=True)
         text = json.dumps(result, indent=1) + "\n"
-        write_atomically(folder / f"{name}.json", lambda path, text=text: path.write_text(text, "utf-8"))  # type: ignore[misc]
-    return folder / f"{name}.json"
+        write_atomically(path, lambda temporary, text=text: temporary.write_text(text, "utf-8"))  # type: ignore[misc]
+    return path
 
 
 def main() -> None:
-    """`python tools/ablations.py srcnn`."""
+    """`python tools/ablations.py srcnn [--row "L1 loss"]`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=sorted(STUDIES))
+    parser.add_argument("--row", help="measure this row only, and put it into the file that is there")
+    options = parser.parse_args()
     torch.set_num_threads(1)  # a sum over several threads may round differently from run to run
-    study(parser.parse_args().study)
+    study(options.study, options.row)
 
 
 if __name__ == "__main__":

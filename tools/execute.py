@@ -29,6 +29,7 @@ def execute(path: Path, timeout: int = 300) -> float:
     )
     client.execute()
     seconds = time.perf_counter() - start
+    notebook.metadata.pop("widgets", None)  # a slider's state is of no use without its kernel, and is large
     nbformat.write(notebook, path)
     return seconds
 

@@ -1,8 +1,8 @@
 """Measure every shipped model on Set5 and Set14 and write `data/ledger.json`; `python -m tools.ledger`.
 
 A row is one model on one set, at one scale, under one protocol. Where the same cell was published, the row quotes it
-and says how far ours is from it; the SRCNN lineage published with protocol D (see `srlib.metrics`). A row of protocol
-A, the book's default, has no published twin and stands for comparison inside the book.
+and says how far ours is from it. The SRCNN lineage published with protocol D and SelfExSR with A (see `srlib.metrics`);
+other rows of A, the book's default, stand for comparison inside the book.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from srlib.evaluate import Ledger, benchmark
 
 NEAR_DB = 0.01  # closer than this, two rounded figures agree
 
-# (model, variant) of ours: (name, training set) in data/published.tsv
+# (model, variant, protocol) of ours: (name, training set) in data/published.tsv
 TWINS = {
-    ("bicubic", ""): ("bicubic", "-"),
-    ("srcnn", "9-5-5"): ("SRCNN 9-5-5", "ImageNet"),
+    ("bicubic", "", "A"): ("bicubic (SelfExSR)", "-"),
+    ("bicubic", "", "D"): ("bicubic", "-"),
+    ("srcnn", "9-5-5", "D"): ("SRCNN 9-5-5", "ImageNet"),
 }
 
 # Why ours is below the published figure, for models that are.
@@ -32,11 +33,11 @@ REASONS = {
 }
 
 
-def published(model: str, variant: str, data: str, scale: int) -> dict[str, Any] | None:
-    """The row of data/published.tsv with the same model, set and scale, or None."""
-    if (model, variant) not in TWINS:
+def published(model: str, variant: str, data: str, scale: int, protocol: str) -> dict[str, Any] | None:
+    """The row of data/published.tsv with the same model, set, scale and protocol, or None."""
+    if (model, variant, protocol) not in TWINS:
         return None
-    name, trained_on = TWINS[model, variant]
+    name, trained_on = TWINS[model, variant, protocol]
     with (data_dir() / "published.tsv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             key = (row["model"], row["trained_on"], row["test_set"].lower(), int(row["scale"]))
@@ -62,7 +63,7 @@ def measure(model: str, variant: str, data: str, scale: int, protocol: str) -> d
         card = models.card(model, scale, variant)
         row |= {"weights_sha256": card["sha256"], "budget": card["recipe"]["budget"]}
         row |= {key: card[key] for key in ("device", "seconds", "commit")}
-    twin = published(model, variant, data, scale) if protocol == "D" else None
+    twin = published(model, variant, data, scale, protocol)
     if twin is None:
         return row | {"status": "no published twin"}
     difference = result.psnr - float(twin["psnr_y_db"])

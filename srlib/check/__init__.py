@@ -8,6 +8,7 @@ function.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -32,7 +33,8 @@ class Feedback:
         return self.passed
 
     def __repr__(self) -> str:
-        return f"{'✔' if self.passed else '✘'} Exercise {self.name}: {self.message}"
+        text = f"{'✔' if self.passed else '✘'} Exercise {self.name}: {self.message}"
+        return "\n".join(textwrap.wrap(text, 88, subsequent_indent="  ", break_long_words=False))
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,13 @@ def exercise(name: str, *hints: str) -> Callable[[Callable[[Any], str]], Callabl
 def exercises() -> list[str]:
     """The names of all exercises, in order."""
     for chapter in _CHAPTERS:
-        import_module(f"srlib.check.{chapter}")
+        import_module(f"srlib.check.{chapter}")  # registers its exercises
     return sorted(_EXERCISES, key=lambda name: [int(part) for part in name.split(".")])
 
 
 def _find(name: str) -> _Exercise:
-    known = exercises()
-    if name not in _EXERCISES:
-        raise ValueError(f"there is no exercise {name!r}; there are {', '.join(known)}")
+    if name not in _EXERCISES and name not in exercises():
+        raise ValueError(f"there is no exercise {name!r}; there are {', '.join(exercises())}")
     return _EXERCISES[name]
 
 
