@@ -180,10 +180,11 @@ def upscale_file(
     size = (lr.shape[2] * scale, lr.shape[3] * scale)
     if picture.grey:
         lr = lr[:, :1] if network.channels == 1 else lr
-    out = upscale_into(network, lr, torch.empty(1, lr.shape[1], *size, dtype=torch.uint8), tile=tile, progress=progress)
+    out = torch.empty(1, lr.shape[1], *size, dtype=torch.uint8, memory_format=torch.channels_last)  # as files want it
+    upscale_into(network, lr, out, tile=tile, progress=progress)
     alpha = picture.alpha
     if alpha is not None:
         alpha = upscale_into(models.create("bicubic", scale), alpha, torch.empty(1, 1, *size, dtype=torch.uint8))
-    like = Picture(picture.rgb[..., :1, :1], alpha, picture.icc_profile, picture.exif, picture.grey)
+    like = Picture(torch.empty(1, 3, 0, 0), alpha, picture.icc_profile, picture.exif, picture.grey)
     del lr, picture  # the LR floats of a large photograph are 150 MB
     return save(out[:, :1] if like.grey else out, target, like=like)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import csv
 import sys
+from pathlib import Path
 from typing import Any
 
 from srlib import models
 from srlib._paths import data_dir, weights_dir
 from srlib.evaluate import Ledger, benchmark
 
+README = Path(__file__).resolve().parent.parent / "README.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 NEAR_DB = 0.01  # closer than this, two rounded figures agree
 
 # (model, variant, protocol) of ours: (name, training set) in data/published.tsv
@@ -83,8 +86,28 @@ def measure(model: str, variant: str, data: str, scale: int, protocol: str) -> d
     return row
 
 
+def table(ledger: Ledger) -> str:
+    """The rows that have a published twin, as a Markdown table for the README."""
+    lines = [
+        "| model | set | scale | protocol | published PSNR | ours | difference |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in sorted(ledger, key=lambda r: (r["model"], r["data"] != "set5", r["scale"], r["protocol"])):
+        if "published_psnr" in row:
+            name = f"{row['model']} {row['variant']}".strip()
+            cells = [name, row["data"], f"×{row['scale']}", row["protocol"], f"{row['published_psnr']:.2f} dB"]
+            lines.append("| " + " | ".join([*cells, f"{row['psnr']:.2f} dB", f"{row['difference_db']:+.2f} dB"]) + " |")
+    return "\n".join(lines)
+
+
+def stamp(readme: str, ledger: Ledger) -> str:
+    """The README's text with its table of results made anew."""
+    head, rest = readme.split(BEGIN)
+    return f"{head}{BEGIN}\n{table(ledger)}\n{END}{rest.split(END)[1]}"
+
+
 def main() -> int:
-    """Write the whole ledger anew."""
+    """Write the whole ledger anew, and the README's table from it."""
     shipped = [tuple(path.stem.rsplit("_", 2)) for path in sorted(weights_dir().glob("*.safetensors"))]
     jobs = [("bicubic", "", scale) for scale in (2, 3, 4)]
     jobs += [(name, variant, int(scale[1:])) for name, variant, scale in shipped]
@@ -97,6 +120,7 @@ def main() -> int:
                 ledger.put(row)
                 print(f"{model} {variant} ×{scale} {data} {protocol}: {row['psnr']:.2f} dB, {row['status']}")
     ledger.save()
+    README.write_text(stamp(README.read_text("utf-8"), ledger), "utf-8")
     return 0
 
 

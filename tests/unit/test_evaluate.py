@@ -107,3 +107,10 @@ def test_the_ledger_quotes_the_published_table() -> None:
         assert abs(row["psnr"] - row["published_psnr"] - row["difference_db"]) < 0.001
         status = "reproduced" if abs(row["difference_db"]) <= 0.01 else "exceeded"
         assert row["status"] == ("short" if row["difference_db"] < -0.01 else status)
+
+
+def test_the_readme_shows_the_ledger() -> None:
+    from tools.ledger import README, stamp
+
+    text = README.read_text("utf-8")
+    assert stamp(text, Ledger()) == text
