@@ -51,7 +51,7 @@ book: env
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-test: env lint unit chapters book pages
+test: env lint unit chapters pages
 
 lint: env
 	$(BIN)/ruff check .
@@ -69,7 +69,7 @@ unit: env
 chapters: env
 	$(BIN)/python -m tools.room
 
-pages:
+pages: env book
 	$(PYTEST) tests/browser
 
 notebooks: env

@@ -64,16 +64,22 @@ class Checkpoint:
         """Write `state` (tensors, numbers, strings, lists and dicts of them) atomically."""
         write_atomically(self.path, lambda temporary: torch.save(state, temporary))
 
-    def load(self, recipe: dict[str, Any]) -> dict[str, Any]:
-        """Read the state back; ValueError when it is damaged or belongs to another recipe."""
+    def load(self, recipe: dict[str, Any], training_set: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Read the state back; ValueError when it is damaged or belongs to another recipe or other pictures."""
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise ValueError(f"{self.path} is not a readable checkpoint: {error}") from error
-        other = {k: (state["recipe"].get(k), v) for k, v in recipe.items() if state["recipe"].get(k) != v}
-        if other:
-            changes = ", ".join(f"{k} was {old!r} and is now {new!r}" for k, (old, new) in other.items())
-            raise ValueError(f"{self.path} belongs to another recipe: {changes}; choose another out folder")
+        if not (isinstance(state, dict) and isinstance(state.get("recipe"), dict)):
+            raise ValueError(f"{self.path} is not a readable checkpoint: it holds no recipe")
+        for what, wanted in (("recipe", recipe), ("training_set", training_set or {})):
+            then = state.get(what, {})
+            other = [f"{k} was {then.get(k)!r} and is now {v!r}" for k, v in wanted.items() if then.get(k) != v]
+            if other:
+                name = "recipe" if what == "recipe" else "training set"
+                raise ValueError(
+                    f"{self.path} belongs to another {name}: {'; '.join(other)}; choose another out folder"
+                )
         return state
 
 
@@ -84,8 +90,14 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
 
 
 def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """A training log as a list of dicts, one for each validation."""
-    return [json.loads(line) for line in Path(path).read_text("utf-8").splitlines() if line]
+    """A training log as a list of dicts, one for each validation; a last line cut short by a full disk is left out."""
+    entries = []
+    for line in Path(path).read_text("utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return entries
 
 
 def save_weights(model: nn.Module, path: Path) -> None:

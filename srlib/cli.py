@@ -13,8 +13,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import srlib
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _network(args: argparse.Namespace) -> str | nn.Module:
+    """What --model, --variant and --weights name: shipped weights, or a file beside whose card the variant stands."""
+    from srlib import models
+
+    if not args.weights:
+        return models.load_pretrained(args.model, args.scale, args.variant) if args.variant else str(args.model)
+    card = Path(args.weights).with_name("card.json")
+    variant = args.variant
+    if variant is None and card.is_file():
+        variant = json.loads(card.read_text("utf-8"))["recipe"]["variant"]
+    return models.load_weights(models.create(args.model, args.scale, variant), args.weights)
 
 
 def _upscale(args: argparse.Namespace) -> None:
@@ -25,7 +42,9 @@ def _upscale(args: argparse.Namespace) -> None:
     if target.exists() and not args.force:
         raise ValueError(f"{target} exists already; pass --force to replace it, or -o with another name")
     started = time.perf_counter()
-    upscale_file(source, target, args.model, args.scale, device=args.device, tile=args.tile, progress=not args.quiet)
+    upscale_file(
+        source, target, _network(args), args.scale, device=args.device, tile=args.tile, progress=not args.quiet
+    )
     print(f"{target} ({time.perf_counter() - started:.1f} s)")
 
 
@@ -46,14 +65,9 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from srlib import models
     from srlib.evaluate import benchmark
 
-    model = args.model
-    if args.weights:
-        model = models.load_weights(models.create(args.model, args.scale, args.variant), args.weights)
-    elif args.variant:
-        model = models.load_pretrained(args.model, args.scale, args.variant)
+    model = _network(args)
     result = benchmark(model, args.data, args.scale, args.protocol, device=args.device, progress=not args.quiet)
     if args.json:
         print(json.dumps(asdict(result) | {"psnr": result.psnr, "ssim": result.ssim}, indent=1))
@@ -116,7 +130,11 @@ def parser() -> argparse.ArgumentParser:
     model.add_argument("--model", default="srcnn", help="srcnn, bicubic, … (`srlib info` lists them)")
     model.add_argument("--scale", type=int, default=3, help="whole enlargement factor (default: 3)")
 
-    p = commands.add_parser("upscale", parents=[model, common], help="enlarge a picture file")
+    weights = argparse.ArgumentParser(add_help=False)
+    weights.add_argument("--variant", help="such as 9-1-5 for srcnn")
+    weights.add_argument("--weights", help="a .safetensors file of yours instead of the shipped weights")
+
+    p = commands.add_parser("upscale", parents=[model, weights, common], help="enlarge a picture file")
     p.add_argument("source", help="picture to enlarge")
     p.add_argument("-o", "--output", help="file to write (default: NAME_MODEL_xSCALE.png beside the source)")
     p.add_argument("--tile", type=int, help="side of a tile in input pixels (default: chosen to keep memory low)")
@@ -133,9 +151,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, help="instead of the recipe's")
     p.set_defaults(run=_train)
 
-    p = commands.add_parser("evaluate", parents=[model, common], help="score a model on a test set")
-    p.add_argument("--variant", help="such as 9-1-5 for srcnn")
-    p.add_argument("--weights", help="a .safetensors file instead of the shipped weights")
+    p = commands.add_parser("evaluate", parents=[model, weights, common], help="score a model on a test set")
     p.add_argument("--data", default="bundled:test", help="set5, set14, bundled:test or a folder")
     p.add_argument("--protocol", default="A", help="A, B or D (default: A)")
     p.add_argument("--json", action="store_true", help="print JSON with every picture's score")

@@ -187,6 +187,8 @@ def images(source: str | PathLike[str], scale: int | None = None, progress: bool
     >>> [sample.name for sample in images("bundled:test")]
     ['astronaut', 'chelsea', 'coffee', 'coins', 'temple']
     """
+    if isinstance(source, str) and not source.strip(", "):
+        raise DataError(f"{source!r} names no source; name a data set such as 'bundled', or a folder")
     if not isinstance(source, str) or Path(source).is_dir() or "," not in source:
         return _one_source(source, scale, progress)
     parts = [part.strip() for part in source.split(",") if part.strip()]

@@ -101,7 +101,7 @@ def _resize_axis(x: Tensor, dim: int, index: Tensor, weight: Tensor, border: Bor
         return torch.stack([pick * weight[:, t].view(shape) for t, pick in enumerate(picks)]).sum(0)
 
     first, last = int(index.min()), int(index.max())
-    source = x.index_select(dim, _inside(torch.arange(first, last + 1), n_in, border).to(x.device))
+    source = x.index_select(dim, _inside(torch.arange(first, last + 1, device=x.device), n_in, border))
     parts = []
     for phase in range(phases):
         part: Tensor | None = None
@@ -164,14 +164,15 @@ def imresize(
     byte = x.dtype == torch.uint8
     # Double precision decides ties at .5 as MATLAB does; Apple's GPUs have none, there float32 is the best there is.
     work = torch.float32 if x.device.type == "mps" else torch.float64
-    out = x
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    out = x.float() if half else x
     for dim in (2, 3):
         n_out = math.ceil(round(x.shape[dim] * scale, 9))  # 9 · (1/3) is 3, whatever the last bit of 1/3 says
         index, weight = _taps(n_out, scale, kernel, antialias)
         out = _resize_axis(out.to(work) if byte else out, dim, index, weight, border)
         if byte:
             out = torch.floor(out + 0.5).clamp_(0, 255).to(torch.uint8)
-    return out
+    return out.to(x.dtype)
 
 
 def bicubic_down(x: Tensor, scale: int, *, border: Border = "clamp") -> Tensor:
@@ -250,7 +251,8 @@ def noise(x: Tensor, sigma: float, generator: torch.Generator | None = None) -> 
     """
     if sigma < 0:
         raise ValueError(f"sigma is a standard deviation in grey levels and cannot be negative: {sigma}")
-    return x + torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype) * (sigma / 255)
+    device = x.device if generator is None else generator.device  # the same noise on every device
+    return x + torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype).to(x.device) * (sigma / 255)
 
 
 def jpeg(x: Tensor, quality: int = 75) -> Tensor:
@@ -261,6 +263,8 @@ def jpeg(x: Tensor, quality: int = 75) -> Tensor:
     """
     if not 1 <= quality <= 95:
         raise ValueError(f"quality must lie between 1 and 95, not {quality}")
+    if not x.is_floating_point():
+        raise TypeError(f"jpeg wants floats in [0, 1], not {x.dtype}")
     out = []
     for picture in torch.floor(x.detach().clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu():
         array = picture.permute(1, 2, 0).numpy()  # (H, W, C)

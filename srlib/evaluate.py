@@ -15,15 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from srlib import datasets, models
+from srlib import datasets
 from srlib._paths import data_dir
 from srlib.checkpoint import write_atomically
 from srlib.degrade import imresize, mod_crop
-from srlib.devices import pick_device
-from srlib.image import from_uint8, read, to_uint8
+from srlib.image import from_uint8, on_white, read, to_uint8
 from srlib.metrics import PROTOCOLS, Protocol
 from srlib.models.bicubic import Bicubic
-from srlib.upscaling import super_resolve
+from srlib.upscaling import borrowed, upscale_into
 
 
 @dataclass(frozen=True)
@@ -72,21 +71,23 @@ def low_resolution(hr: Tensor, scale: int, protocol: Protocol) -> Tensor:
     return imresize(protocol.luma(hr.double() / 255), 1 / scale, border=protocol.border).float()
 
 
-def _score(model: nn.Module, path: Path, scale: int, protocol: Protocol, device: torch.device) -> tuple[float, float]:
+def _score(model: nn.Module, path: Path, scale: int, protocol: Protocol) -> tuple[float, float]:
     picture = read(path)
     as_luma = picture.grey and protocol.grey == "luma"
-    hr = mod_crop(to_uint8(picture.rgb[:, :1] if as_luma else picture.rgb), scale).to(device)
+    colours = on_white(picture)
+    hr = mod_crop(to_uint8(colours[:, :1] if as_luma else colours), scale)  # stays on the CPU: MPS has no float64
     if min(hr.shape[-2:]) <= 2 * scale + 10:
         raise ValueError(f"{path} has {hr.shape[-1]}×{hr.shape[-2]} pixels, too few to score at ×{scale}")
     lr = low_resolution(hr, scale, protocol)
     if isinstance(model, Bicubic) and lr.dtype == torch.uint8:
         sr = from_uint8(imresize(lr, scale, border=protocol.border))  # MATLAB enlarges bytes as bytes
     else:
-        sr = super_resolve(model, from_uint8(lr) if lr.dtype == torch.uint8 else lr)
+        lr = from_uint8(lr) if lr.dtype == torch.uint8 else lr
+        sr = upscale_into(model, lr, torch.empty(1, lr.shape[1], *hr.shape[-2:]))
     truth = from_uint8(hr)
     if protocol.luma_first:
         truth = protocol.luma(truth)
-    return protocol.score(sr.cpu(), truth.cpu(), scale)
+    return protocol.score(sr, truth, scale)
 
 
 def benchmark(
@@ -101,7 +102,8 @@ def benchmark(
     """Score a model on a set of HR pictures; LR is made from them as the protocol says.
 
     Args:
-        model: a network with `scale` and `channels`, or the name of one that ships ("srcnn", "bicubic").
+        model: a network with `scale`, `channels` and `overlap`, or the name of one that ships ("srcnn", "bicubic"). A
+            network comes back on its device and in its mode.
         data: "set5", "set14", "bundled:test", or a folder of HR images.
         scale: 2, 3 or 4; must be the network's.
         protocol: "A" (the book's default), "B" or "D".
@@ -117,19 +119,15 @@ def benchmark(
 
     if protocol not in PROTOCOLS:
         raise ValueError(f"there is no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
-    network = models.load_pretrained(model, scale) if isinstance(model, str) else model.eval()
-    if int(network.scale) != scale:  # type: ignore[arg-type]
-        raise ValueError(f"the network enlarges ×{network.scale}, but scale={scale} was asked for")
     rule = PROTOCOLS[protocol]
-    if rule.luma_first and network.channels == 3 and not isinstance(network, Bicubic):
-        raise ValueError(f"protocol {protocol} compares networks for luma; score a network for RGB with A or B")
-    place = pick_device(device)
-    network = network.to(place)
-    samples = datasets.images(data, scale, progress=progress)
-    scores = [
-        Score(sample.name, *_score(network, sample.path, scale, rule, place))
-        for sample in tqdm(samples, disable=not progress, unit="picture")
-    ]
+    with borrowed(model, scale, device) as network:
+        if rule.luma_first and network.channels == 3 and not isinstance(network, Bicubic):
+            raise ValueError(f"protocol {protocol} compares networks for luma; score a network for RGB with A or B")
+        samples = datasets.images(data, scale, progress=progress)
+        scores = [
+            Score(sample.name, *_score(network, sample.path, scale, rule))
+            for sample in tqdm(samples, disable=not progress, unit="picture")
+        ]
     name = model if isinstance(model, str) else type(network).__name__.lower()
     return Benchmark(name, str(data), scale, protocol, tuple(scores))
 

@@ -1,121 +1,48 @@
 """Files to tensors and back, and colour.
 
-Read `Picture` (a decoded file with what must survive a round trip), `read` and `load` (file to tensor), `save`
-(tensor to file, atomic), then the colour conversions. Nothing outside this module sees 0..255 floats or BGR.
+Read `read` (a file as a `Picture`, with what must survive a round trip) and `load` (as a tensor), `save` (tensor to
+file, atomic), then the colour conversions. Pillow's many modes are dealt with in `srlib._decode`. Nothing outside
+these two modules sees 0..255 floats or BGR.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from srlib._decode import ImageError, Picture, decode_file
 
-class ImageError(ValueError):
-    """A file that cannot become a tensor, or a tensor that cannot become a file; the message says why."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A decoded still image and what has to survive the way through a network.
-
-    Attributes:
-        rgb: `(1, 3, H, W)` float32 in [0, 1], upright (EXIF orientation applied), transparency laid on white.
-        alpha: `(1, 1, H, W)` float32 in [0, 1], or None for an opaque file.
-        icc_profile: the colour profile's bytes, or None. `rgb` is in the file's own colour space.
-        exif: EXIF bytes with the orientation reset to upright, or None.
-        grey: the file has one colour channel.
-    """
-
-    rgb: Tensor
-    alpha: Tensor | None = None
-    icc_profile: bytes | None = None
-    exif: bytes | None = None
-    grey: bool = False
-
-
-def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
-    """An 8-bit RGB, RGBA or L image of the same colours; and whether a CMYK profile was used up on the way."""
-    if image.mode == "CMYK":
-        profile = image.info.get("icc_profile")
-        if profile:
-            try:
-                converted = ImageCms.profileToProfile(
-                    image,
-                    ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                    ImageCms.createProfile("sRGB"),
-                    outputMode="RGB",
-                )
-                if converted is not None:
-                    return converted, True
-            except ImageCms.PyCMSError:
-                pass  # a broken profile: the plain conversion below is the best there is
-        return image.convert("RGB"), True
-    if image.mode in ("LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        return image.convert("RGBA"), False
-    if image.mode in ("L", "RGB", "RGBA"):
-        return image, False
-    return image.convert("L" if image.mode in ("1",) else "RGB"), False
-
-
-def _decode(path: Path, frame: int | None) -> Picture:
-    with warnings.catch_warnings():
-        # Pillow warns from 89 megapixels on and refuses from 179; ×3 of a 12-megapixel photograph has 108.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        file = Image.open(path)
-    with file:
-        frames = getattr(file, "n_frames", 1)
-        if frames > 1 and getattr(file, "is_animated", False):
-            if frame is None:
-                raise ImageError(f"{path} is animated ({frames} frames); choose one: load(path, frame=0)")
-            if not 0 <= frame < frames:
-                raise ImageError(f"{path} has frames 0 to {frames - 1}, not {frame}")
-            file.seek(frame)
-        file.load()  # decodes everything, so that a truncated file is found here
-        exif = file.getexif()
-        image: Image.Image = ImageOps.exif_transpose(file)
-    exif.pop(0x0112, None)  # the orientation: the pixels are upright now
-    kept = exif.tobytes() if len(exif) else None
-
-    if image.mode == "F":
-        raise ImageError(f"{path} holds floating-point pixels of unknown range; save it as 8- or 16-bit first")
-    if image.mode.startswith("I"):  # 16 bits a pixel
-        deep = np.asarray(image).astype(np.float32)
-        if deep.min() < 0 or deep.max() > 65535:
-            raise ImageError(f"{path} has grey values from {deep.min():g} to {deep.max():g}; 0 to 65535 can be read")
-        plane = torch.from_numpy(deep / 65535)[None, None]
-        return Picture(plane.expand(1, 3, -1, -1).contiguous(), grey=True, exif=kept)
-
-    grey = image.mode in ("1", "L", "LA", "La")
-    profile = image.info.get("icc_profile")
-    image, profile_used = _to_rgb(image)
-    pixels = torch.from_numpy(np.array(image)).float().div_(255)
-    if pixels.ndim == 2:
-        pixels = pixels[..., None].expand(-1, -1, 3)
-    pixels = pixels.permute(2, 0, 1)[None].contiguous()  # (1, 3 or 4, H, W)
-    alpha: Tensor | None = None
-    if pixels.shape[1] == 4:
-        alpha = pixels[:, 3:]
-        pixels = pixels[:, :3] * alpha + (1 - alpha)
-        alpha = None if bool((alpha == 1).all()) else alpha
-    return Picture(pixels, alpha, None if profile_used else profile, kept, grey)
+__all__ = [
+    "ImageError",
+    "Picture",
+    "as_array",
+    "check_target",
+    "from_uint8",
+    "load",
+    "on_white",
+    "read",
+    "rgb_to_y",
+    "rgb_to_ycbcr",
+    "save",
+    "to_uint8",
+    "ycbcr_to_rgb",
+]
 
 
 def read(path: str | os.PathLike[str], frame: int | None = None) -> Picture:
     """Read a still image with its transparency, colour profile and EXIF data; see `Picture`.
 
     Understood: everything Pillow opens; grey, grey with alpha, palette, CMYK (through its profile where it has one),
-    16-bit grey (all 16 bits used; 16-bit RGB is cut to 8 by Pillow), any EXIF orientation.
+    16-bit grey (all 16 bits used; 16-bit RGB is cut to 8 by Pillow), any EXIF orientation, the first picture of files
+    that hold several without being animations (telephones' MPO, many-page TIFF).
 
     Args:
         path: the file.
@@ -132,8 +59,8 @@ def read(path: str | os.PathLike[str], frame: int | None = None) -> Picture:
     if path.is_dir():
         raise ImageError(f"{path} is a folder; name an image in it")
     try:
-        return _decode(path, frame)
-    except ImageError:
+        return decode_file(path, frame)
+    except (ImageError, PermissionError):
         raise
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not an image that Pillow can read") from error
@@ -147,15 +74,23 @@ def read(path: str | os.PathLike[str], frame: int | None = None) -> Picture:
 
 
 def load(path: str | os.PathLike[str], frame: int | None = None) -> Tensor:
-    """An image file as an RGB tensor: `(1, 3, H, W)` float32 in [0, 1]. Grey files get three equal channels.
+    """An image file as an RGB tensor: `(1, 3, H, W)` float32 in [0, 1].
 
-    Takes the same files and raises the same errors as `read`.
+    Grey files get three equal channels, transparent ones are laid on white. Takes the same files and raises the same
+    errors as `read`.
 
     >>> from srlib import datasets
-    >>> load(datasets.photo_path("coffee")).shape
+    >>> load(datasets.card("coffee").path).shape
     torch.Size([1, 3, 400, 600])
     """
-    return read(path, frame).rgb
+    return on_white(read(path, frame))
+
+
+def on_white(picture: Picture) -> Tensor:
+    """The colours of a picture with its transparent parts laid on white: `(1, 3, H, W)` in [0, 1]."""
+    if picture.alpha is None:
+        return picture.rgb
+    return picture.rgb * picture.alpha + (1 - picture.alpha)
 
 
 def to_uint8(x: Tensor) -> Tensor:
@@ -164,6 +99,7 @@ def to_uint8(x: Tensor) -> Tensor:
     >>> to_uint8(torch.tensor([-1.0, 0.5, 2.0])).tolist()
     [0, 128, 255]
     """
+    x = x if x.dtype == torch.float64 else x.float()  # half precision cannot tell 255 from 255.5
     return torch.floor(x.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
 
 
@@ -189,6 +125,24 @@ def as_array(x: Tensor) -> NDArray[np.uint8]:
     return array[..., 0] if array.shape[2] == 1 else array
 
 
+def check_target(path: str | os.PathLike[str]) -> tuple[Path, str]:
+    """See that a picture can be written to `path` before any work is done; returns the path and Pillow's format.
+
+    Raises ImageError for an ending that names no format, OSError for a folder that does not exist or cannot be
+    written to.
+    """
+    path = Path(path)
+    Image.init()
+    form = Image.EXTENSION.get(path.suffix.lower())
+    if form is None or form not in Image.SAVE:
+        raise ImageError(f"no image format is written as '{path.suffix}' ({path.name}); use .png, .jpg, .webp or .tif")
+    if not path.parent.is_dir():
+        raise OSError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'its folder is read-only'}")
+    return path, form
+
+
 def save(x: Tensor, path: str | os.PathLike[str], *, like: Picture | None = None, quality: int = 95) -> Path:
     """Write a picture; the ending of `path` chooses the format. Returns the path.
 
@@ -205,11 +159,7 @@ def save(x: Tensor, path: str | os.PathLike[str], *, like: Picture | None = None
         ImageError: NaN or infinity in `x`, a shape that is no picture, an ending that names no format.
         OSError: the place cannot be written to or the disk is full; nothing is left behind.
     """
-    path = Path(path)
-    Image.init()
-    form = Image.EXTENSION.get(path.suffix.lower())
-    if form is None or form not in Image.SAVE:
-        raise ImageError(f"no image format is written as '{path.suffix}' ({path.name}); use .png, .jpg, .webp or .tif")
+    path, form = check_target(path)
     image = Image.fromarray(as_array(x))
     options: dict[str, Any] = {"quality": quality} if form in ("JPEG", "WEBP") else {}
     if like is not None:
@@ -217,7 +167,7 @@ def save(x: Tensor, path: str | os.PathLike[str], *, like: Picture | None = None
         if like.alpha is not None and form in ("PNG", "WEBP", "TIFF"):
             if like.alpha.shape[-2:] != x.shape[-2:]:
                 raise ImageError(f"alpha is {tuple(like.alpha.shape[-2:])} but the picture {tuple(x.shape[-2:])}")
-            image = image.convert("RGB")
+            image = image.convert("RGB") if form == "WEBP" else image
             image.putalpha(Image.fromarray(as_array(like.alpha)))
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)

@@ -1,7 +1,7 @@
 """How close a picture is to the truth: PSNR, SSIM, and the protocol that makes two scores comparable.
 
 Read `psnr` and `ssim`, then `Protocol`: which channel, which rounding, which border. A score without its protocol
-means little: the same bicubic picture of Set5 scores from 31.8 to 33.9 dB depending on those choices.
+means little; chapter 2 moves the score of one picture by more than 2 dB with those choices alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _pair(sr: Tensor, hr: Tensor, shave: int) -> tuple[Tensor, Tensor]:
     if sr.ndim != 4:
         raise ValueError(f"pictures have shape (N, C, H, W), not {tuple(sr.shape)}")
     if sr.dtype != hr.dtype or not sr.is_floating_point():
-        raise TypeError(f"both pictures must be floats in [0, 1], not {sr.dtype} and {hr.dtype}")
+        raise TypeError(f"both pictures must be floats in [0, 1] of one dtype, not {sr.dtype} and {hr.dtype}")
     if shave < 0 or 2 * shave >= min(sr.shape[-2:]):
         raise ValueError(f"shave must leave something of {tuple(sr.shape[-2:])} pixels, not {shave}")
     for name, x in (("first", sr), ("second", hr)):
@@ -97,6 +97,7 @@ def ssim(sr: Tensor, hr: Tensor, *, shave: int = 0, peak: float = 1.0) -> Tensor
 
 def round_to_byte(x: Tensor) -> Tensor:
     """Floats in [0, 1] rounded to the nearest of the 256 grey levels (halves up), still floats in [0, 1]."""
+    x = x if x.dtype == torch.float64 else x.float()
     return torch.floor(x.clamp(0, 1) * 255 + 0.5) / 255
 
 

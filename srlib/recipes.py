@@ -52,6 +52,10 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.scale < 1:
+            raise ValueError(f"scale is a whole factor from 1 on, not {self.scale}")
+        if self.loss not in ("mse", "l1", "charbonnier"):
+            raise ValueError(f"there is no loss {self.loss!r}; there are mse, l1, charbonnier")
         if self.patch % self.scale:
             raise ValueError(f"patch {self.patch} is not a multiple of scale {self.scale}")
         if not 0 <= 2 * self.border < self.patch:

@@ -36,7 +36,7 @@ HOLD_OUT = 20  # one picture in twenty validates and is never trained on
 
 @dataclass(frozen=True)
 class Result:
-    """What `fit` returns: the averaged network in eval mode, the log, the seconds of training, and the folder."""
+    """What `fit` returns: the averaged network (eval mode, on the CPU), its log, seconds of training, and folder."""
 
     model: nn.Module
     log: list[dict[str, Any]]
@@ -82,26 +82,29 @@ class TrainingSet:
     record: dict[str, Any]
 
 
-def read_training_set(data: str, channels: int) -> TrainingSet:
+def read_training_set(data: str, channels: int, scale: int | None = None, patch: int = 1) -> TrainingSet:
     """Decode the pictures of `data` ("bundled", "t91,bsds500", a folder) as luma or RGB; hold out one in twenty.
 
     Of fewer than twenty pictures the last one is held out; a single picture does both, and the record says so.
+    Pictures smaller than `patch` are left out. `scale` is for sets that come as HR and LR pairs.
     """
-    samples = datasets.images("bundled:train" if data == "bundled" else data)
-    every = min(HOLD_OUT, len(samples))
-    kept: list[Tensor] = []
-    held: list[Tensor] = []
-    names: list[str] = []
+    parts = ["bundled:train" if part.strip() == "bundled" else part for part in data.split(",")]
+    samples = datasets.images(",".join(parts), scale)
+    pictures: list[tuple[str, Tensor]] = []
     digest = hashlib.sha256()
-    for number, sample in enumerate(samples, start=1):
+    for sample in samples:
         digest.update(sample.path.read_bytes())
         rgb = load(sample.path)
-        picture = to_uint8(rgb_to_y(rgb) if channels == 1 else rgb)
-        if number % every == 0:
-            held.append(picture)
-            names.append(sample.name)
-        if number % every or len(samples) == 1:
-            kept.append(picture)
+        if min(rgb.shape[-2:]) >= patch:
+            pictures.append((sample.name, to_uint8(rgb_to_y(rgb) if channels == 1 else rgb)))
+    if not pictures:
+        raise ValueError(
+            f"none of the {len(samples)} pictures of {data} has {patch}×{patch} pixels; use a smaller patch"
+        )
+    every = min(HOLD_OUT, len(pictures))
+    held = [picture for _, picture in pictures[every - 1 :: every]]
+    names = [name for name, _ in pictures[every - 1 :: every]]
+    kept = [picture for i, (_, picture) in enumerate(pictures, start=1) if i % every] or held
     record = {
         "data": data,
         "pictures": len(kept),
@@ -159,6 +162,10 @@ class Trainer:
         self.step += 1
         return loss.detach()
 
+    def is_finite(self) -> bool:
+        """Whether every weight is a number."""
+        return all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
+
     def state(self) -> dict[str, Any]:
         """Everything that decides how training goes on."""
         return {
@@ -181,7 +188,7 @@ class Trainer:
 
 def fit(
     recipe: Recipe,
-    data: str = "bundled",
+    data: str | os.PathLike[str] = "bundled",
     out: str | os.PathLike[str] = "runs/latest",
     *,
     device: str = "auto",
@@ -199,24 +206,26 @@ def fit(
         progress: draw a bar with patches/s, loss and PSNR.
 
     Raises:
-        ValueError: `out` holds a run and `resume` is False, or the run there had another recipe.
-        FloatingPointError: the loss is NaN or infinite; the last good checkpoint stays and is named.
+        ValueError: `out` holds a run and `resume` is False, or the run there had another recipe or other data.
+        FloatingPointError: the loss or a weight is NaN or infinite; the last good checkpoint stays and is named.
     """
     from tqdm.auto import tqdm
 
-    folder, place = Path(out), pick_device(device)
+    data, folder, place = str(data), Path(out), pick_device(device)
     checkpoint, log = Checkpoint(folder / "checkpoint.pt"), folder / "log.jsonl"
     if checkpoint.path.exists() and not resume:
         raise ValueError(f"{folder} holds a run already: pass resume=True to go on with it, or choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
 
-    pictures = read_training_set(data, models.entry(recipe.model)[0].channels)
+    pictures = read_training_set(data, models.entry(recipe.model)[0].channels, recipe.scale, recipe.patch)
+    made = {"device": device_name(place), "torch": torch.__version__, "commit": commit()}
     trainer = Trainer(recipe, pictures.kept, place)
-    seconds = 0.0
+    seconds, score = 0.0, math.nan
     if checkpoint.path.exists():
-        state = checkpoint.load(recipe.as_dict())
+        state = checkpoint.load(recipe.as_dict(), pictures.record)
         trainer.restore(state)
-        seconds = state["seconds"]
+        seconds, score = state["seconds"], state["psnr"]
+        made = state["made"] if trainer.step >= recipe.steps else made  # where it was trained, not looked at again
     known = [entry for entry in read_log(log) if entry["step"] <= trainer.step] if log.exists() else []
     lines = "".join(json.dumps(entry) + "\n" for entry in known)
     write_atomically(log, lambda path: path.write_text(lines, "utf-8"))  # lines after the checkpoint are done again
@@ -229,9 +238,11 @@ def fit(
         if trainer.step % recipe.validate and trainer.step < recipe.steps:
             continue
         mean = float(total) / (trainer.step - since)
-        if not math.isfinite(mean):
+        if not (math.isfinite(mean) and trainer.is_finite()):
             good = f"the last good checkpoint is {checkpoint.path}" if checkpoint.path.exists() else "none was saved"
-            raise FloatingPointError(f"the loss is {mean} between steps {since} and {trainer.step}; {good}")
+            raise FloatingPointError(
+                f"training diverged between steps {since} and {trainer.step} (mean loss {mean}); {good}"
+            )
         seconds = time.perf_counter() - started
         score = validate(trainer.ema.model, pictures.held, recipe.scale, place)
         rate = trainer.optimiser.param_groups[0]["lr"]
@@ -243,7 +254,9 @@ def fit(
             "seconds": round(seconds, 3),
         }
         append_line(log, entry)
-        checkpoint.save(trainer.state() | {"seconds": seconds})
+        checkpoint.save(
+            trainer.state() | {"seconds": seconds, "psnr": score, "training_set": pictures.record, "made": made}
+        )
         bar.set_postfix_str(f"{trainer.step * recipe.batch / seconds:.0f} patches/s, {mean:.2e}, {score:.2f} dB")
         total.zero_()
         since = trainer.step
@@ -255,11 +268,9 @@ def fit(
         "recipe": recipe.as_dict(),
         "steps": trainer.step,
         "seconds": round(seconds, 1),
-        "device": device_name(place),
-        "torch": torch.__version__,
-        "commit": commit(),
+        **made,
         "training_set": pictures.record,
-        "validation_psnr_db": read_log(log)[-1]["psnr"],
+        "validation_psnr_db": score,
     }
     write_atomically(folder / "card.json", lambda path: path.write_text(json.dumps(card, indent=1) + "\n", "utf-8"))
-    return Result(trainer.ema.model, read_log(log), seconds, folder)
+    return Result(trainer.ema.model.cpu(), read_log(log), seconds, folder)

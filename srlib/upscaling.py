@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,17 @@ from torch import Tensor, nn
 from srlib import models
 from srlib.degrade import bicubic_up
 from srlib.devices import pick_device
-from srlib.image import Picture, as_array, read, rgb_to_ycbcr, to_uint8, ycbcr_to_rgb
+from srlib.image import (
+    Picture,
+    as_array,
+    check_target,
+    load,
+    read,
+    rgb_to_ycbcr,
+    save,
+    to_uint8,
+    ycbcr_to_rgb,
+)
 
 TILE_OUT = 384  # side of a tile of SR in pixels; larger ones are no faster on a CPU and take more memory
 
@@ -82,7 +93,7 @@ def upscale_into(
     from tqdm.auto import tqdm
 
     scale, overlap = int(model.scale), int(model.overlap)  # type: ignore[arg-type]
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = _device_of(model)
     side = max(1, TILE_OUT // scale) if tile is None else tile
     if side < 1:
         raise ValueError(f"a tile has at least 1 LR pixel, not {tile}")
@@ -97,11 +108,29 @@ def upscale_into(
     return out
 
 
-def _network(model: str | nn.Module, scale: int, device: str) -> nn.Module:
-    network = models.load_pretrained(model, scale) if isinstance(model, str) else model.eval()
+@contextmanager
+def borrowed(model: str | nn.Module, scale: int, device: str = "auto") -> Iterator[nn.Module]:
+    """The network of that name, or the one given, in eval mode on `device`; one that was given is put back after.
+
+    With "auto", a network that was given stays on the device where it is.
+    """
+    network = models.load_pretrained(model, scale) if isinstance(model, str) else model
     if int(network.scale) != scale:  # type: ignore[arg-type]
         raise ValueError(f"the network enlarges ×{network.scale}, but scale={scale} was asked for")
-    return network.to(pick_device(device))
+    if not hasattr(network, "overlap"):
+        raise ValueError(
+            f"{type(network).__name__} has no attribute `overlap`: how many LR pixels away an output pixel sees"
+        )
+    training, home = network.training, _device_of(network)
+    place = home if device == "auto" and not isinstance(model, str) else pick_device(device)
+    try:
+        yield network.eval().to(place)
+    finally:
+        network.train(training).to(home)
+
+
+def _device_of(network: nn.Module) -> torch.device:
+    return next((p.device for p in network.parameters()), torch.device("cpu"))
 
 
 def upscale(
@@ -131,30 +160,29 @@ def upscale(
     >>> upscale(torch.rand(1, 3, 10, 12), model="bicubic", scale=2).shape
     torch.Size([1, 3, 20, 24])
     """
-    network = _network(model, scale, device)
     if isinstance(x, Image.Image):
-        small = np.asarray(x if x.mode in ("L", "RGB") else x.convert("RGB"))
-        return Image.fromarray(upscale(small, network, scale, device=device, tile=tile, progress=progress))
+        if x.mode not in ("L", "RGB"):
+            raise ValueError(f"a PIL picture has mode L or RGB, not {x.mode}; convert it, or give the file's path")
+        return Image.fromarray(upscale(np.asarray(x), model, scale, device=device, tile=tile, progress=progress))
     if isinstance(x, np.ndarray):
         if x.dtype != np.uint8 or x.ndim not in (2, 3) or (x.ndim == 3 and x.shape[2] not in (1, 3)) or not x.size:
             raise ValueError(f"an array picture is (h, w, 3) or (h, w) of uint8, not {x.shape} of {x.dtype}")
-        lr = torch.from_numpy(np.array(x)).reshape(x.shape[0], x.shape[1], -1).permute(2, 0, 1)[None].float() / 255
-        grey = lr.shape[1] == 1
-        if grey and network.channels == 3:
-            lr = lr.expand(-1, 3, -1, -1)
-        out = torch.empty(1, lr.shape[1], lr.shape[2] * scale, lr.shape[3] * scale, dtype=torch.uint8)
-        upscale_into(network, lr, out, tile=tile, progress=progress)
-        return as_array(out[:, :1] if grey else out).reshape(out.shape[2], out.shape[3], *x.shape[2:])
-    if not isinstance(x, Tensor):
-        x = read(x).rgb
-    if x.ndim != 4 or x.shape[0] != 1 or x.shape[1] not in (1, 3) or 0 in x.shape or not x.is_floating_point():
-        raise ValueError(
-            f"a picture is a floating tensor (1, 3, h, w) or (1, 1, h, w), not {tuple(x.shape)} of {x.dtype}"
-        )
-    if not bool(torch.isfinite(x).all()):
-        raise ValueError("the picture holds NaN or infinity")
-    result = torch.empty(1, x.shape[1], x.shape[2] * scale, x.shape[3] * scale, device=x.device)
-    return upscale_into(network, x, result, tile=tile, progress=progress)
+        lr = torch.from_numpy(np.array(x)).reshape(*x.shape[:2], -1).permute(2, 0, 1)[None].float() / 255
+        dtype = torch.uint8
+    else:
+        lr, dtype = x if isinstance(x, Tensor) else load(x), torch.float32
+        if lr.ndim != 4 or lr.shape[0] != 1 or lr.shape[1] not in (1, 3) or 0 in lr.shape or not lr.is_floating_point():
+            raise ValueError(
+                f"a picture is a floating tensor (1, 3, h, w) or (1, 1, h, w), not {tuple(lr.shape)} of {lr.dtype}"
+            )
+        if not bool(torch.isfinite(lr).all()):
+            raise ValueError("the picture holds NaN or infinity")
+    with borrowed(model, scale, device) as network:
+        seen = lr.expand(-1, 3, -1, -1) if network.channels == 3 and lr.shape[1] == 1 else lr
+        out = torch.empty(1, seen.shape[1], lr.shape[2] * scale, lr.shape[3] * scale, dtype=dtype, device=lr.device)
+        upscale_into(network, seen, out, tile=tile, progress=progress)
+    out = out[:, : lr.shape[1]]
+    return as_array(out).reshape(*out.shape[2:], *x.shape[2:]) if isinstance(x, np.ndarray) else out
 
 
 def upscale_file(
@@ -172,16 +200,15 @@ def upscale_file(
     Orientation, colour profile, EXIF data and transparency (enlarged bicubically) are kept; a grey file stays grey.
     Arguments as for `upscale`; errors as for it, `srlib.image.read` and `srlib.image.save`.
     """
-    from srlib.image import save
-
-    network = _network(model, scale, device)
+    target, _ = check_target(target)
     picture = read(source)
-    lr = picture.rgb
-    size = (lr.shape[2] * scale, lr.shape[3] * scale)
-    if picture.grey:
-        lr = lr[:, :1] if network.channels == 1 else lr
-    out = torch.empty(1, lr.shape[1], *size, dtype=torch.uint8, memory_format=torch.channels_last)  # as files want it
-    upscale_into(network, lr, out, tile=tile, progress=progress)
+    size = (picture.rgb.shape[2] * scale, picture.rgb.shape[3] * scale)
+    with borrowed(model, scale, device) as network:
+        lr = picture.rgb[:, :1] if picture.grey and network.channels == 1 else picture.rgb
+        out = torch.empty(
+            1, lr.shape[1], *size, dtype=torch.uint8, memory_format=torch.channels_last
+        )  # as files want it
+        upscale_into(network, lr, out, tile=tile, progress=progress)
     alpha = picture.alpha
     if alpha is not None:
         alpha = upscale_into(models.create("bicubic", scale), alpha, torch.empty(1, 1, *size, dtype=torch.uint8))

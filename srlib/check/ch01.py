@@ -37,6 +37,12 @@ def _same_shape(out: Tensor, shape: tuple[int, ...]) -> None:
         raise Wrong(f"the function returns shape {tuple(out.shape)}; {shape} is wanted.")
 
 
+def _looks_clipped(picture: Tensor) -> bool:
+    """Whether values end exactly at 0 or 1, as after `clamp(0, 1)`."""
+    smallest, largest = float(picture.min()), float(picture.max())
+    return smallest >= 0 and largest <= 1 and (smallest == 0 or largest == 1)
+
+
 @exercise(
     "1.1",
     "How many cycles of the pattern pass from one kept pixel to the next?",
@@ -78,6 +84,8 @@ def weights_for_two(answer: object) -> str:
 
     if close(right):
         return "(−9, 111, 29, −3) / 128. They add up to 1, so a flat picture stays flat."
+    if torch.allclose(got, right, atol=6e-3):
+        raise Wrong("right, but rounded too much: give fractions, or four decimals.")
     if close(right.flip(0)):
         raise Wrong("the right weights in the wrong order: the pixel a quarter away has the largest one.")
     if close(right * 128):
@@ -179,6 +187,11 @@ def consistent(answer: Callable[[Tensor, Tensor, int], Tensor]) -> str:
         _same_shape(out, tuple(hr.shape))
         off = float((degrade.bicubic_down(out, scale) - lr).abs().max())
         if off > HALF_A_GREY_LEVEL:
+            if _looks_clipped(out):
+                raise Wrong(
+                    "your picture never leaves [0, 1] and touches its ends: it seems to be clipped. Clipping takes "
+                    "away overshoot that LR asks for; leave the floats as they are."
+                )
             raise Wrong(
                 f"shrunk again, your picture of {name} is up to {255 * off:.1f} grey levels away from the LR picture "
                 f"(bicubic: {255 * before:.1f}); half a grey level is allowed."

@@ -71,7 +71,10 @@ def psnr_with_a_pencil(answer: object) -> str:
             raise Wrong(why)
     if _near(value, 12.5):
         raise Wrong("12.5 is the MSE. One step is left.")
-    if not _near(value, 10 * math.log10(peak / 12.5), 0.02):
+    right = 10 * math.log10(peak / 12.5)
+    if value in (round(right), round(right, 1)):
+        raise Wrong(f"{value:g} dB is right, but rounded too much. Two decimals, please.")
+    if not _near(value, right, 0.02):
         raise Wrong(f"{value:g} dB is not the PSNR of these patches. Write down the four squares first.")
     return "MSE 12.5, PSNR 37.16 dB."
 
@@ -84,15 +87,19 @@ def psnr_with_a_pencil(answer: object) -> str:
 )
 def half_a_decibel(answer: object) -> str:
     """0.5 dB more PSNR is 10.9 % less MSE."""
-    value = abs(_number(answer))
+    value = _number(answer)
     right = 100 * (1 - 10**-0.05)
+    if _near(-value, right, 0.06):
+        raise Wrong("the size is right, the sign is not: “lower by” is a positive number here.")
+    if value == round(right):
+        raise Wrong(f"{value:g} % is right, but rounded too much. One decimal, please.")
     if _near(value, 100 * (1 - 10**-0.025), 0.06):
         raise Wrong("that is by how much the root of the MSE falls. The MSE itself falls by more.")
     if _near(value, 100 * (10**0.05 - 1), 0.06):
         raise Wrong("that is by how much the old MSE is above the new one. Start from the old one.")
     if _near(value, 100 * 10**-0.05, 0.06):
         raise Wrong("that is what is left of the MSE. By how much did it fall?")
-    if _near(value, right / 100, 6e-4):
+    if _near(value, right / 100, 2e-3):
         raise Wrong("right as a fraction; in percent, please.")
     if not _near(value, right, 0.06):
         raise Wrong(f"{value:g} % is not it. Subtract the two logarithms first.")

@@ -92,7 +92,8 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"the weights in {path} do not fit {type(model).__name__}: {error}") from error
+        kind = f"{type(model).__name__} {getattr(model, 'variant', '')}".strip()
+        raise ValueError(f"the weights in {path} do not fit {kind}; name the variant that they belong to") from error
     return model.eval()
 
 

@@ -50,7 +50,12 @@ def test_train_evaluate_and_resume(small: Path, tmp_path: Path, capsys: pytest.C
     assert main([*train, "--resume"]) == 0
     capsys.readouterr()
     weights = str(tmp_path / "run" / "model.safetensors")
-    evaluate = ["evaluate", "--weights", weights, "--variant", "9-1-5", "--data", str(pictures), "--quiet"]
+    assert main(["upscale", str(small), "--weights", weights, "-o", str(tmp_path / "mine.png"), "--quiet"]) == 0
+    evaluate = ["evaluate", "--weights", weights, "--data", str(pictures), "--quiet"]
+    assert main([*evaluate, "--variant", "9-5-5"]) == 2
+    error = capsys.readouterr().err
+    assert "do not fit SRCNN 9-5-5" in error
+    assert len(error.splitlines()) == 1
     assert main([*evaluate, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["scale"], result["protocol"], len(result["per_image"])) == (3, "A", 1)
@@ -80,6 +85,7 @@ def test_evaluate_bicubic_and_data_and_info(capsys: pytest.CaptureFixture[str]) 
         (["evaluate", "--data", "set6", "--model", "bicubic"], "neither a data set"),
         (["evaluate", "--variant", "1-1-1"], "no variant"),
         (["train", "--budget", "huge"], "no srcnn recipe"),
+        (["evaluate", "--data", ",", "--model", "bicubic"], "names no source"),
         (["data", "fetch"], "name at least one"),
         (["data", "fetch", "set6"], "no data set"),
     ],

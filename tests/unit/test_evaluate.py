@@ -45,7 +45,7 @@ def test_the_shipped_network_beats_bicubic_on_every_photograph() -> None:
 
 
 class Colour(nn.Module):
-    scale, channels = 2, 3
+    scale, channels, overlap = 2, 3, 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.repeat_interleave(2, 2).repeat_interleave(2, 3)

@@ -51,24 +51,55 @@ def test_grey_one_bit_and_palette(tmp_path: Path) -> None:
     assert np.array_equal(bytes_of(x), np.asarray(flat.convert("RGB")))
 
 
-def test_transparency_is_laid_on_white_and_kept_apart(tmp_path: Path) -> None:
+def test_transparency_is_laid_on_white_by_load_and_kept_apart_by_read(tmp_path: Path) -> None:
     alpha = np.full((6, 9), 255, np.uint8)
     alpha[:, :4] = 0
+    alpha[:, 4] = 128
     rgba = np.dstack([RGB, alpha])
-    picture = image.read(put(tmp_path / "rgba.png", Image.fromarray(rgba)))
-    assert (bytes_of(picture.rgb)[:, :4] == 255).all()
-    assert np.array_equal(bytes_of(picture.rgb)[:, 4:], RGB[:, 4:])
+    path = put(tmp_path / "rgba.png", Image.fromarray(rgba))
+    picture, laid = image.read(path), image.load(path)
+    assert np.array_equal(bytes_of(picture.rgb), RGB)
     assert picture.alpha is not None
     assert np.array_equal(bytes_of(picture.alpha), alpha)
-    again = image.read(image.save(picture.rgb, tmp_path / "again.png", like=picture))
-    assert again.alpha is not None
-    assert torch.equal(again.alpha, picture.alpha)
+    assert (bytes_of(laid)[:, :4] == 255).all()
+    assert np.array_equal(bytes_of(laid)[:, 5:], RGB[:, 5:])
+    white = Image.new("RGBA", (9, 6), "white")
+    white.alpha_composite(Image.fromarray(rgba))
+    assert np.abs(bytes_of(laid).astype(int) - np.asarray(white)[..., :3].astype(int)).max() <= 1
+    for name in ("again.png", "again.tif"):
+        with Image.open(image.save(picture.rgb, tmp_path / name, like=picture)) as again:
+            assert np.array_equal(np.asarray(again), rgba)
     la = image.read(put(tmp_path / "la.png", Image.fromarray(rgba).convert("LA")))
     assert la.grey
     assert la.alpha is not None
+    with Image.open(image.save(la.rgb[:, :1], tmp_path / "la2.png", like=la)) as again:
+        assert again.mode == "LA"
     see_through = Image.fromarray(RGB).quantize(8)
-    see_through.info["transparency"] = 0
     assert image.read(put(tmp_path / "p.png", see_through, transparency=0)).alpha is not None
+
+
+def test_the_first_picture_of_a_file_that_holds_several_without_moving(tmp_path: Path) -> None:
+    first, second = Image.fromarray(RGB), Image.fromarray(255 - RGB)
+    mpo = put(tmp_path / "phone.jpg", first, format="MPO", save_all=True, append_images=[second], quality=100)
+    tiff = put(tmp_path / "pages.tif", first, save_all=True, append_images=[second])
+    assert np.array_equal(bytes_of(image.load(tiff)), RGB)
+    assert np.array_equal(bytes_of(image.load(tiff, frame=1)), 255 - RGB)
+    assert np.abs(bytes_of(image.load(mpo)).astype(int) - RGB).mean() < 60  # JPEG on noise, but not the negative
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+@pytest.mark.parametrize("ending", ["tif", "png", "jpg", "webp"])
+def test_a_tiff_can_become_a_larger_picture_of_any_format(tmp_path: Path, compression: str, ending: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    picture = image.read(put(tmp_path / "a.tif", Image.fromarray(RGB), compression=compression, exif=exif))
+    large = picture.rgb.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    with Image.open(image.save(large, tmp_path / f"b.{ending}", like=picture)) as saved:
+        saved.load()
+        assert saved.size == (18, 12)
+        if ending != "tif":
+            assert saved.getexif()[0x010F] == "maker"
+            assert 0x0100 not in saved.getexif()  # the width of the old file
 
 
 def test_sixteen_bits_are_all_used(tmp_path: Path) -> None:
@@ -123,6 +154,8 @@ def test_animation_asks_for_a_frame(tmp_path: Path) -> None:
     assert np.array_equal(bytes_of(image.load(path, frame=1)), 255 - RGB)
     with pytest.raises(ImageError, match="frames 0 to 1"):
         image.load(path, frame=2)
+    with pytest.raises(ImageError, match="frame 0 only"):
+        image.load(put(tmp_path / "still.png", Image.fromarray(RGB)), frame=1)
 
 
 def test_damaged_files(tmp_path: Path) -> None:
@@ -229,5 +262,6 @@ def test_colour_conversions_want_three_floating_channels(function: Callable[[tor
 def test_bytes_round_half_up() -> None:
     x = torch.tensor([0.5 / 255, 1.5 / 255, 2.4999 / 255, -3.0, 9.0], dtype=torch.float64)
     assert image.to_uint8(x).tolist() == [1, 2, 2, 0, 255]
+    assert image.to_uint8(torch.ones(1, dtype=torch.bfloat16)).item() == 255
     every = torch.arange(256, dtype=torch.uint8)
     assert torch.equal(image.to_uint8(image.from_uint8(every)), every)

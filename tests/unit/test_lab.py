@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from srlib import datasets, evaluate, lab
+from srlib.check import check
 from srlib.degrade import imresize, mod_crop
 from srlib.image import as_array, from_uint8, rgb_to_y, to_uint8
 from srlib.lab import Setup
@@ -129,3 +130,30 @@ def test_a_choice_that_does_not_exist_is_refused(wrong: dict[str, str]) -> None:
 def test_only_one_rgb_picture_is_taken() -> None:
     with pytest.raises(ValueError, match=r"\(1, 3, H, W\)"):
         lab.enlarge(PHOTO[:, :1], 3)
+
+
+def test_only_bookkeeping_moves_the_score_less_than_everything(table: dict[Setup, float]) -> None:
+    def span(scores: list[float]) -> float:
+        return max(scores) - min(scores)
+
+    bicubic = {setup: value for setup, value in table.items() if setup.resize != "bilinear"}
+    books = [value for setup, value in bicubic.items() if (setup.resize, setup.size) == ("MATLAB", "crop HR")]
+    assert (len(bicubic), len(books)) == (216, 27)
+    assert 1 < span(books) < span(list(bicubic.values())) <= span(list(table.values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "says"),
+    [
+        ("2.1", 37.16, "✔"),
+        ("2.1", 37.2, "rounded too much"),
+        ("2.1", 37, "rounded too much"),
+        ("2.2", 10.9, "✔"),
+        ("2.2", 11, "rounded too much"),
+        ("2.2", -10.87, "sign"),
+        ("2.2", 0.11, "in percent"),
+        ("2.2", 12.2, "old MSE"),
+    ],
+)
+def test_judges_tell_a_rounded_answer_from_a_wrong_one(name: str, answer: float, says: str) -> None:
+    assert says in str(check(name, answer))

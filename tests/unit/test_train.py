@@ -108,7 +108,35 @@ def test_a_folder_with_another_run_is_left_alone(folder: Path, tmp_path: Path) -
         train.fit(TINY.but(steps=10), str(folder), tmp_path / "run", progress=False, device="cpu")
     with pytest.raises(ValueError, match=r"batch was 4 and is now 8"):
         train.fit(TINY.but(steps=10, batch=8), str(folder), tmp_path / "run", progress=False, device="cpu", resume=True)
+    (folder / "stranger.png").write_bytes((folder / "brick.png").read_bytes())
+    try:
+        with pytest.raises(ValueError, match="belongs to another training set: pictures was 3 and is now 4"):
+            train.fit(TINY.but(steps=10), folder, tmp_path / "run", progress=False, device="cpu", resume=True)
+    finally:
+        (folder / "stranger.png").unlink()
     assert before == {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+
+
+def test_a_finished_run_keeps_its_provenance_and_survives_a_lost_log(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = TINY.but(steps=10)
+    train.fit(recipe, folder, tmp_path / "run", progress=False, device="cpu")
+    card = (tmp_path / "run" / "card.json").read_text()
+    log = tmp_path / "run" / "log.jsonl"
+    log.write_text(log.read_text() + '{"step": 1')  # a line cut short by a full disk
+    monkeypatch.setattr(train, "device_name", lambda place: "another machine")
+    train.fit(recipe, folder, tmp_path / "run", progress=False, device="cpu", resume=True)
+    log.unlink()
+    train.fit(recipe, folder, tmp_path / "run", progress=False, device="cpu", resume=True)
+    assert (tmp_path / "run" / "card.json").read_text() == card
+
+
+def test_bundled_means_its_training_half_also_in_a_list(folder: Path) -> None:
+    pictures = train.read_training_set(f"bundled,{folder}", channels=1)
+    assert len(pictures.kept) + len(pictures.held) == len(datasets.bundled("train")) + 4
+    with pytest.raises(ValueError, match="none of the 4 pictures .* has 999×999"):
+        train.read_training_set(str(folder), channels=1, patch=999)
 
 
 def test_a_damaged_checkpoint_is_named_and_cannot_run_code(tmp_path: Path) -> None:
@@ -118,7 +146,8 @@ def test_a_damaged_checkpoint_is_named_and_cannot_run_code(tmp_path: Path) -> No
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return (os.mkdir, (str(tmp_path / "evil"),))
 
-    for content in (b"junk", pickle.dumps(Evil())):
+    torch.save([1, 2], tmp_path / "list.pt")
+    for content in (b"junk", pickle.dumps(Evil()), (tmp_path / "list.pt").read_bytes()):
         (tmp_path / "checkpoint.pt").write_bytes(content)
         with pytest.raises(ValueError, match="not a readable checkpoint"):
             Checkpoint(tmp_path / "checkpoint.pt").load({})
@@ -189,6 +218,10 @@ def test_mistakes_in_a_recipe_are_named() -> None:
         recipes.get("srgone", 3)
     with pytest.raises(ValueError, match="no srcnn recipe with budget 'huge', scale 3"):
         recipes.get("srcnn", 3, "huge")
+    with pytest.raises(ValueError, match="no loss 'mae'"):
+        TINY.but(loss="mae")
+    with pytest.raises(ValueError, match="from 1 on"):
+        TINY.but(scale=0)
     with pytest.raises(ValueError, match="no loss 'mae'"):
         train.loss_of("mae", torch.zeros(1), torch.zeros(1))
 

@@ -78,6 +78,7 @@ def test_a_luma_network_leaves_chroma_to_bicubic() -> None:
         (torch.full((1, 3, 4, 4), float("nan")), "NaN"),
         (np.zeros((4, 4, 4), np.uint8), "array picture"),
         (np.zeros((4, 4, 3), np.float32), "array picture"),
+        (Image.new("RGBA", (4, 4)), "mode L or RGB, not RGBA"),
     ],
 )
 def test_what_is_no_picture(x: object, words: str) -> None:
@@ -113,6 +114,10 @@ def test_a_file_keeps_orientation_profile_transparency_and_grey(tmp_path: Path) 
         assert big.info["icc_profile"] == profile
         assert big.getexif().get(0x0112) is None
         assert big.getexif()[0x010F] == "maker"
+    Image.new("RGBA", (12, 12), (255, 0, 0, 128)).save(tmp_path / "red.png")
+    upscale_file(tmp_path / "red.png", tmp_path / "red3.png", "bicubic", 3)
+    with Image.open(tmp_path / "red3.png") as big:
+        assert big.getcolors() == [(36 * 36, (255, 0, 0, 128))]  # no white mixed in
     photo.putalpha(128)
     photo.save(tmp_path / "alpha.png")
     upscale_file(tmp_path / "alpha.png", tmp_path / "alpha3.png", "srcnn", 3)
@@ -164,3 +169,21 @@ def test_a_tile_of_srcnn_needs_little_memory() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(run.stdout) < 500
+
+
+def test_a_bad_target_is_found_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image.save(torch.rand(1, 3, 8, 8), tmp_path / "a.png")
+    monkeypatch.setattr("srlib.upscaling.upscale_into", lambda *args, **options: pytest.fail("work was done"))
+    for target, words in (("b.xyz", "no image format"), ("none/b.png", "no folder"), (".", "no image format")):
+        with pytest.raises((ValueError, OSError), match=words):
+            upscale_file(tmp_path / "a.png", tmp_path / target, "bicubic", 2)
+
+
+def test_a_borrowed_network_comes_back_as_it_was() -> None:
+    model = models.create("srcnn", 3).train()
+    upscale(torch.rand(1, 3, 6, 6), model, 3)
+    assert model.training
+    bare = torch.nn.Identity()
+    bare.scale, bare.channels = 3, 3  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="no attribute `overlap`"):
+        upscale(torch.rand(1, 3, 6, 6), bare, 3)
