@@ -79,8 +79,9 @@ def _exif_of(image: Image.Image) -> bytes | None:
 
 def decode(image: Image.Image, name: str) -> Picture:
     """A `Picture` of a loaded Pillow image of any mode; `name` is for the messages."""
-    exif = _exif_of(image)
-    image = ImageOps.exif_transpose(image)
+    upright = ImageOps.exif_transpose(image)
+    exif = _exif_of(image)  # without the orientation: the pixels are upright now
+    image = upright
     profile = image.info.get("icc_profile")
     if image.mode == "F":
         raise ImageError(f"{name} holds floating-point pixels of unknown range; save it as 8- or 16-bit first")

@@ -69,7 +69,7 @@ class Checkpoint:
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise ValueError(f"{self.path} is not a readable checkpoint: {error}") from error
+            raise ValueError(f"{self.path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
         if not (isinstance(state, dict) and isinstance(state.get("recipe"), dict)):
             raise ValueError(f"{self.path} is not a readable checkpoint: it holds no recipe")
         for what, wanted in (("recipe", recipe), ("training_set", training_set or {})):

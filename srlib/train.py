@@ -218,7 +218,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
 
     pictures = read_training_set(data, models.entry(recipe.model)[0].channels, recipe.scale, recipe.patch)
-    made = {"device": device_name(place), "torch": torch.__version__, "commit": commit()}
+    made = {"device": device_name(place), "torch": str(torch.__version__), "commit": commit()}
     trainer = Trainer(recipe, pictures.kept, place)
     seconds, score = 0.0, math.nan
     if checkpoint.path.exists():

@@ -201,9 +201,9 @@ def upscale_file(
     Arguments as for `upscale`; errors as for it, `srlib.image.read` and `srlib.image.save`.
     """
     target, _ = check_target(target)
-    picture = read(source)
-    size = (picture.rgb.shape[2] * scale, picture.rgb.shape[3] * scale)
     with borrowed(model, scale, device) as network:
+        picture = read(source)
+        size = (picture.rgb.shape[2] * scale, picture.rgb.shape[3] * scale)
         lr = picture.rgb[:, :1] if picture.grey and network.channels == 1 else picture.rgb
         out = torch.empty(
             1, lr.shape[1], *size, dtype=torch.uint8, memory_format=torch.channels_last

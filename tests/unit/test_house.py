@@ -271,3 +271,7 @@ def test_no_committed_file_names_this_machine_or_a_package_index(root: Path) -> 
         allowed = {places[2]} if name == ".ci/run" else set()
         wrong += [f"{name}: {word}" for word in (*hosts, *places) if word in text and word not in allowed]
     assert wrong == []
+
+
+def test_nothing_in_the_readme_waits_to_be_filled_in(root: Path) -> None:
+    assert not re.search(r"TO-?(FILL|COST|DO)|TBD|coming soon", (root / "README.md").read_text("utf-8"))

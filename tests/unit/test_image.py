@@ -79,9 +79,11 @@ def test_transparency_is_laid_on_white_by_load_and_kept_apart_by_read(tmp_path: 
 
 
 def test_the_first_picture_of_a_file_that_holds_several_without_moving(tmp_path: Path) -> None:
-    first, second = Image.fromarray(RGB), Image.fromarray(255 - RGB)
-    mpo = put(tmp_path / "phone.jpg", first, format="MPO", save_all=True, append_images=[second], quality=100)
-    tiff = put(tmp_path / "pages.tif", first, save_all=True, append_images=[second])
+    def several(name: str, **options: Any) -> Path:
+        more = [Image.fromarray(255 - RGB)]
+        return put(tmp_path / name, Image.fromarray(RGB), save_all=True, append_images=more, **options)
+
+    tiff, mpo = several("pages.tif"), several("phone.jpg", format="MPO", quality=100)
     assert np.array_equal(bytes_of(image.load(tiff)), RGB)
     assert np.array_equal(bytes_of(image.load(tiff, frame=1)), 255 - RGB)
     assert np.abs(bytes_of(image.load(mpo)).astype(int) - RGB).mean() < 60  # JPEG on noise, but not the negative

@@ -158,7 +158,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_checkpoint(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exploding = TINY.but(learning_rate=1e30, warmup=1, validate=5)
-    with pytest.raises(FloatingPointError, match="steps 0 and 5; none was saved"):
+    with pytest.raises(FloatingPointError, match=r"between steps 0 and 5 .*; none was saved"):
         train.fit(exploding, str(folder), tmp_path / "at once", progress=False, device="cpu")
     monkeypatch.setattr(train, "rate_at", lambda step, recipe: 1e-3 if step < 12 else 1e30)
     with pytest.raises(FloatingPointError, match=r"last good checkpoint is .*checkpoint\.pt") as caught:
