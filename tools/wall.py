@@ -7,20 +7,29 @@ import ipaddress
 import json
 import socket
 import sys
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 
-class _Wall(MetaPathFinder):
-    def __init__(self, hidden: set[str]) -> None:
-        self.hidden = hidden
+class _Wall:
+    """A finder that finds what the one behind it finds, but for the hidden modules.
+
+    It answers None for these, as if they were not installed: then `import` raises ModuleNotFoundError, and a library
+    that only asks `importlib.util.find_spec` whether it may use them gets its answer too.
+    """
+
+    def __init__(self, behind: Any, hidden: set[str]) -> None:
+        self.behind, self.hidden = behind, hidden
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if fullname.partition(".")[0] in self.hidden:
-            raise ModuleNotFoundError(f"No module named {fullname!r} where a chapter runs", name=fullname)
-        return None
+            return None
+        found: ModuleSpec | None = self.behind.find_spec(fullname, path, target)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.behind, name)
 
 
 def _is_here(host: object) -> bool:
@@ -50,5 +59,6 @@ def _without_network() -> None:
 
 
 if any("ipykernel_launcher" in argument for argument in sys.orig_argv):
-    sys.meta_path.insert(0, _Wall(set(json.loads(Path(__file__).with_name("walled.json").read_text()))))
+    walled = set(json.loads(Path(__file__).with_name("walled.json").read_text()))
+    sys.meta_path[:] = [_Wall(finder, walled) for finder in sys.meta_path]
     _without_network()

@@ -51,6 +51,14 @@ def test_what_a_chapter_finds_and_what_it_does_not(nbval: Nbval, room: Path) -> 
         import tqdm
         """,
         """
+        import importlib.util
+
+        import torch
+
+        assert importlib.util.find_spec("skimage") is None  # how a library asks what it may use
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports a part of torch that asks so
+        """,
+        """
         import importlib
 
         for name in ("sphinx", "myst_nb", "jupyter_book", "skimage", "pytest", "scipy", "tools", "tests"):
