@@ -2,7 +2,7 @@
 
 A study is a base recipe and a table of changes to it. `python tools/ablations.py srcnn` trains every row on the
 bundled photographs, scores it on the test photographs, and writes `data/ablations/srcnn.json`, which the chapter
-prints. The srcnn study takes about 12 minutes on one free core. Read `STUDIES`, then `measure`.
+prints. The srcnn study takes a quarter of an hour on one core. Read `STUDIES`, then `measure`.
 """
 
 from __future__ import annotations
