@@ -35,11 +35,11 @@ class EMA:
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         new, old = model.state_dict(), self.model.state_dict()
-        for key, value in old.items():
-            if value.is_floating_point():
-                value.lerp_(new[key].to(value.dtype), 1 - decay)
-            else:
-                value.copy_(new[key])
+        numbers = [key for key, value in old.items() if value.is_floating_point()]
+        # All tensors at once: on a GPU one kernel instead of hundreds.
+        torch._foreach_lerp_([old[key] for key in numbers], [new[key] for key in numbers], 1 - decay)
+        for key in old.keys() - numbers:  # such as batch norm's count of batches
+            old[key].copy_(new[key])
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,8 +1,9 @@
-"""Where the arithmetic happens: picking a device, naming it, and whether bfloat16 is fast on it."""
+"""Where the arithmetic happens: picking a device, naming it, and what makes training fast on it."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +44,31 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu" and any(flag in _cpu_info() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What makes a training step fast. None of it changes what is learnt, beyond rounding.
+
+    `benchmarks/training.py` measures each of them on the device at hand; the training page shows what it found.
+
+    Attributes:
+        bfloat16: convolutions in bfloat16, except the last one. None: where the device is fast at it.
+        channels_last: pixels in memory with their channels side by side, as the fast convolutions want them.
+        fused: one kernel for the whole optimiser step.
+        compile: "" for none, or a mode of `torch.compile`: "default", or "reduce-overhead", which records the step as
+            CUDA graphs. Takes up to a minute at the start, and a C++ compiler on a CPU.
+    """
+
+    bfloat16: bool | None = None
+    channels_last: bool = True
+    fused: bool = True
+    compile: str = ""
+
+    def __post_init__(self) -> None:
+        modes = ("", "default", "reduce-overhead", "max-autotune")
+        if self.compile not in modes:
+            raise ValueError(f"compile is one of {', '.join(repr(m) for m in modes)}, not {self.compile!r}")
 
 
 def device_name(device: torch.device) -> str:

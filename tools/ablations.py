@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from srlib import evaluate, recipes, train
 from srlib._paths import commit
@@ -40,17 +39,6 @@ class Row:
     prepare: Callable[[train.Trainer], None] | None = None
 
 
-def _authors_start(trainer: train.Trainer) -> None:
-    """Weights from N(0, 0.001), biases zero: the initialisation in §4.1 of the SRCNN paper."""
-    generator = torch.Generator().manual_seed(trainer.recipe.seed)
-    with torch.no_grad():
-        for name, parameter in trainer.model.named_parameters():
-            parameter.zero_()
-            if name.endswith("weight"):
-                parameter.normal_(std=0.001, generator=generator)
-    trainer.ema.model.load_state_dict(trainer.model.state_dict())
-
-
 def _he_start(trainer: train.Trainer) -> None:
     """He's variance in each layer and biases zero: the usual start, in place of the network's start at bicubic."""
     generator = torch.Generator().manual_seed(trainer.recipe.seed)
@@ -63,26 +51,11 @@ def _he_start(trainer: train.Trainer) -> None:
     trainer.ema.model.load_state_dict(trainer.model.state_dict())
 
 
-def _sgd(trainer: train.Trainer) -> None:
-    """Stochastic gradient descent with momentum 0.9 in place of Adam."""
-    trainer.optimiser = torch.optim.SGD(trainer.model.parameters(), momentum=0.9)  # type: ignore[assignment]
-
-
-def _as_the_authors(trainer: train.Trainer) -> None:
-    """Their start and their optimiser, and a tenth of the learning rate in the last layer."""
-    _authors_start(trainer)
-    _sgd(trainer)
-    last = trainer.model.get_submodule("conv3")
-    assert isinstance(last, nn.Conv2d)
-    for parameter in last.parameters():  # the loop knows one rate; without Adam a smaller gradient is the same
-        parameter.register_hook(lambda gradient: 0.1 * gradient)  # type: ignore[no-untyped-call]
-
-
 _SRCNN = recipes.get("srcnn", scale=3, budget="quick").but(steps=500)
 # The authors' rate, 1e-4, multiplies half the squared error summed over a patch of 21×21 pixels; ours multiplies its
 # mean over the patch.
 _AUTHORS_RATE = 1e-4 * 21**2 / 2
-_SGD = {"final": 1.0, "warmup": 1}
+_SGD = {"optimiser": "sgd", "learning_rate": _AUTHORS_RATE, "final": 1.0, "warmup": 1}
 
 STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
     "srcnn": (
@@ -97,9 +70,9 @@ STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
             Row("constant learning rate", {"final": 1.0}),
             Row("He's start", prepare=_he_start),
             Row("He's start, 9-5-5", {"variant": "9-5-5"}, _he_start),
-            Row("start from N(0, 0.001)", prepare=_authors_start),
-            Row("SGD with momentum", {**_SGD, "learning_rate": _AUTHORS_RATE}, _sgd),
-            Row("SGD and N(0, 0.001), as the authors", {**_SGD, "learning_rate": _AUTHORS_RATE}, _as_the_authors),
+            Row("start from N(0, 0.001)", {"start": "paper"}),
+            Row("SGD with momentum", _SGD),
+            Row("SGD and N(0, 0.001), as the authors", {**_SGD, "start": "paper", "last_layer": 0.1}),
         ),
     )
 }

@@ -14,8 +14,12 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from srlib._paths import weights_dir
+from srlib.models import srgan, vdsr
 from srlib.models.bicubic import Bicubic
+from srlib.models.espcn import ESPCN
 from srlib.models.srcnn import SRCNN
+from srlib.models.srgan import SRResNet
+from srlib.models.vdsr import VDSR
 
 
 class _Builder(Protocol):
@@ -36,6 +40,10 @@ class Entry:
 MODELS: dict[str, Entry] = {
     "bicubic": Entry(Bicubic, ("",), channels=3, upsampled=False, paper="Keys, 1981"),
     "srcnn": Entry(SRCNN, ("9-5-5", "9-3-5", "9-1-5"), channels=1, upsampled=True, paper="Dong et al., 2014 and 2016"),
+    "espcn": Entry(ESPCN, ("tanh", "relu"), channels=1, upsampled=False, paper="Shi et al., 2016"),
+    "vdsr": Entry(VDSR, tuple(vdsr.VARIANTS), channels=1, upsampled=True, paper="Kim et al., 2016"),
+    "srresnet": Entry(SRResNet, tuple(srgan.VARIANTS), channels=3, upsampled=False, paper="Ledig et al., 2017"),
+    "srgan": Entry(SRResNet, tuple(srgan.VARIANTS), channels=3, upsampled=False, paper="Ledig et al., 2017"),
 }
 
 

@@ -52,14 +52,20 @@ class SRCNN(nn.Module):
         radius = sum(layer.kernel_size[0] // 2 for layer in (self.conv1, self.conv2, self.conv3))
         return -(-radius // self.scale) + 2
 
-    def reset_parameters(self) -> None:
+    def reset_parameters(self, start: str = "ours") -> None:
         """Start as bicubic plus a little noise: one path hands the picture through, the other filters see detail only.
 
-        The paper draws from N(0, 0.001) and needs days to leave that plateau. He's variance alone (K. He et al.,
-        “Delving Deep into Rectifiers”, 2015) starts fast but kills most of the second layer: luma is about 0.45
-        everywhere, so the sum of a filter's weights decides whether its ReLU is ever on. Filters that add up to zero
-        do not answer to brightness. The chapter measures the difference.
+        That is "ours". "paper" draws from N(0, 0.001), biases zero, and needs days to leave that plateau. He's
+        variance alone (K. He et al., “Delving Deep into Rectifiers”, 2015) starts fast but kills most of the second
+        layer: luma is about 0.45 everywhere, so the sum of a filter's weights decides whether its ReLU is ever on.
+        Filters that add up to zero do not answer to brightness. The chapter measures the difference.
         """
+        if start == "paper":
+            for layer in (self.conv1, self.conv2, self.conv3):
+                nn.init.normal_(layer.weight, std=0.001)
+                assert layer.bias is not None
+                nn.init.zeros_(layer.bias)
+            return
         with torch.no_grad():
             for layer, gain in ((self.conv1, 2.0), (self.conv2, 2.0), (self.conv3, 0.01)):
                 layer.weight.normal_(std=(gain / layer.weight[0].numel()) ** 0.5)

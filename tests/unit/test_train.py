@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from srlib import datasets, evaluate, image, recipes, train
+from srlib import datasets, evaluate, image, losses, recipes, steps, train
 from srlib.checkpoint import EMA, Checkpoint, read_log
 from srlib.models.srcnn import SRCNN
 from srlib.recipes import Recipe
@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_checkpoint(
     exploding = TINY.but(learning_rate=1e30, warmup=1, validate=5)
     with pytest.raises(FloatingPointError, match=r"between steps 0 and 5 .*; none was saved"):
         train.fit(exploding, str(folder), tmp_path / "at once", progress=False, device="cpu")
-    monkeypatch.setattr(train, "rate_at", lambda step, recipe: 1e-3 if step < 12 else 1e30)
+    monkeypatch.setattr(steps, "rate_at", lambda step, recipe: 1e-3 if step < 12 else 1e30)
     with pytest.raises(FloatingPointError, match=r"last good checkpoint is .*checkpoint\.pt") as caught:
         train.fit(TINY.but(validate=5), str(folder), tmp_path / "later", progress=False, device="cpu")
     assert str(tmp_path / "later" / "checkpoint.pt") in str(caught.value)
@@ -198,11 +198,11 @@ def test_learning_rate_rises_then_falls() -> None:
 def test_every_loss_reaches_every_weight(name: str) -> None:
     torch.manual_seed(0)
     model = SRCNN(2, "9-1-5")
-    loss = train.loss_of(name, model(torch.rand(2, 1, 8, 8)), torch.rand(2, 1, 16, 16))
+    loss = losses.build(name)(model(torch.rand(2, 1, 8, 8)), torch.rand(2, 1, 16, 16))
     torch.autograd.backward(loss)
     assert all(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in model.parameters())
     same = torch.rand(1, 1, 4, 4)
-    assert float(train.loss_of(name, same, same)) < 1.1e-3
+    assert float(losses.build(name)(same, same)) < 1.1e-3
 
 
 def test_mistakes_in_a_recipe_are_named() -> None:
@@ -223,7 +223,7 @@ def test_mistakes_in_a_recipe_are_named() -> None:
     with pytest.raises(ValueError, match="from 1 on"):
         TINY.but(scale=0)
     with pytest.raises(ValueError, match="no loss 'mae'"):
-        train.loss_of("mae", torch.zeros(1), torch.zeros(1))
+        losses.build("mae")
 
 
 def test_a_single_picture_trains_and_validates(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""Training in several processes: one for each GPU, on one machine or many, started by `torchrun`.
+
+Every process holds the whole training set and the same weights. All draw the same batch, each computes the gradient
+of its share of it, and the mean of the gradients is what every one of them steps with: the result is that of one
+process with the whole batch. Read `joined`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed as dist
+
+from srlib.devices import pick_device
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among all: `rank` 0 … `world` - 1, and its device. Rank 0 writes files and draws the bar."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Which share of a batch is this process's, as `PatchSampler` takes it."""
+        return self.rank, self.world
+
+    def from_first(self, value: T) -> T:
+        """The value that rank 0 has, in every process."""
+        if self.world == 1:
+            return value
+        box: list[Any] = [value if self.is_first else None]
+        dist.broadcast_object_list(box, src=0, device=self.device)
+        received: T = box[0]
+        return received
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Group]:
+    """Join the processes that `torchrun` started; alone, a group of one.
+
+    On CUDA each process takes the GPU of its local rank and the processes speak NCCL, on the CPU gloo.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Group(0, 1, pick_device(device))
+        return
+    local = int(os.environ["LOCAL_RANK"])
+    place = pick_device(device)
+    if place.type == "cuda":
+        if local >= torch.cuda.device_count():
+            raise ValueError(
+                f"process {local} of this machine has no GPU of its own: there are {torch.cuda.device_count()}; "
+                "start no more processes than GPUs (--nproc-per-node)"
+            )
+        place = torch.device("cuda", local)
+        torch.cuda.set_device(place)
+    ours = not dist.is_initialized()
+    if ours:
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    try:
+        yield Group(dist.get_rank(), dist.get_world_size(), place)
+    finally:
+        if ours:
+            dist.destroy_process_group()
+
+
+def was_restarted() -> bool:
+    """Whether `torchrun` started this process again after one of the group had died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
