@@ -1,8 +1,9 @@
 """Single-image super-resolution: the code behind “Super-Resolution, Measured”.
 
 Read the modules in the order an image passes through them: `image` (files to tensors), `degrade` (high to low
-resolution), `metrics`, `datasets`, `patches`, `models`, `recipes`, `train`, `evaluate`, `upscaling`; then `show`,
-`lab`, `check` and `cli`. Every tensor is `(N, C, H, W)` float32 in [0, 1], RGB unless a name says `y` or `luma`.
+resolution), `metrics`, `datasets`, `patches`, `models`, `recipes`, `train`, `evaluate`, `upscaling`, `video`, `export`;
+then `show`, `lab`, `check` and `cli`. Every tensor is `(N, C, H, W)` float32 in [0, 1], RGB unless a name says `y` or
+`luma`.
 
 Importing `srlib` loads nothing heavy: submodules, and the three functions `load`, `save` and `upscale`, are
 imported when they are first used.
@@ -22,7 +23,7 @@ __version__ = "0.1.0"
 
 _MODULES = [
     "image", "degrade", "metrics", "datasets", "patches", "models", "recipes",
-    "train", "evaluate", "upscaling", "show", "lab", "check", "cli",
+    "train", "evaluate", "upscaling", "video", "export", "show", "lab", "check", "cli",
 ]  # fmt: skip
 _FUNCTIONS = {"load": "srlib.image", "save": "srlib.image", "upscale": "srlib.upscaling"}
 

@@ -1,4 +1,4 @@
-"""The command line: `srlib upscale`, `train`, `evaluate`, `data`, `info`.
+"""The command line: `srlib upscale`, `train`, `evaluate`, `data`, `export`, `info`.
 
 Each command is one function below; it parses nothing itself and calls the same functions that a notebook calls.
 Errors that a user can mend are printed in one line, with exit status 2.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import srlib
 
@@ -36,32 +36,73 @@ def _network(args: argparse.Namespace) -> str | nn.Module:
 
 def _upscale(args: argparse.Namespace) -> None:
     from srlib.upscaling import upscale_file
+    from srlib.video import SUFFIXES, upscale_video
 
     source = Path(args.source)
-    target = Path(args.output) if args.output else source.with_name(f"{source.stem}_{args.model}_x{args.scale}.png")
-    if target.exists() and not args.force:
-        raise ValueError(f"{target} exists already; pass --force to replace it, or -o with another name")
+    ending = ".mp4" if source.suffix.lower() in SUFFIXES else ".png"
+    target = Path(args.output or source.with_name(f"{source.stem}_{args.model}_x{args.scale}{ending}"))
+    _not_there(target, args.force)
+    options = {"device": args.device, "tile": args.tile, "progress": not args.quiet}
+    if ending == ".mp4":
+        film = upscale_video(source, target, _network(args), args.scale, **options)
+        size = "{}×{} to {}×{}".format(*film.size_in, *film.size_out)
+        print(f"{target} ({size}, {film.frames} frames, {film.seconds:.1f} s, {film.frames_per_second:.1f} frames/s)")
+        if film.left_out:
+            print(f"left out: {', '.join(film.left_out)}")
+        return
     started = time.perf_counter()
-    upscale_file(
-        source, target, _network(args), args.scale, device=args.device, tile=args.tile, progress=not args.quiet
-    )
+    upscale_file(source, target, _network(args), args.scale, **options)
     print(f"{target} ({time.perf_counter() - started:.1f} s)")
+
+
+def _not_there(target: Path, force: bool) -> None:
+    """Never write over a file unless asked to."""
+    if target.exists() and not force:
+        raise ValueError(f"{target} exists already; pass --force to replace it, or -o with another name")
 
 
 def _train(args: argparse.Namespace) -> None:
     from srlib import recipes, train
+    from srlib.devices import Speed
 
     recipe = recipes.get(args.model, args.scale, args.budget, args.variant)
     changes = {key: value for key in ("steps", "seed") if (value := getattr(args, key)) is not None}
-    result = train.fit(
-        recipe.but(**changes),
-        data=args.data,
-        out=args.out or f"runs/{recipe.model}_{recipe.variant}_x{recipe.scale}_{recipe.budget}",
-        device=args.device,
-        resume=args.resume,
-        progress=not args.quiet,
-    )
-    print(f"{result.path}: {result.seconds:.0f} s, {result.log[-1]['psnr']:.2f} dB on held-out pictures")
+    recipe = recipe.but(**changes | _settings(args.set, recipe.as_dict()))
+    out = args.out or f"runs/{recipe.model}_{recipe.variant}_x{recipe.scale}_{recipe.budget}"
+    options = {
+        "device": args.device,
+        "resume": args.resume,
+        "progress": not args.quiet,
+        "tensorboard": args.tensorboard,
+        "speed": Speed(bfloat16=False if args.float32 else None, compile=args.compile or ""),
+        "vgg": args.vgg,
+    }
+    if isinstance(recipe, recipes.GanRecipe):
+        result = train.fit_gan(recipe, args.data, out, generator=args.generator, scratch=args.scratch, **options)
+    elif args.generator or args.scratch:
+        raise ValueError(f"--generator and --scratch are for srgan, not for {recipe.model}")
+    else:
+        result = train.fit(recipe, args.data, out, **options)
+    if result.log:  # of several processes only the first one has it
+        print(f"{result.path}: {result.seconds:.0f} s, {result.log[-1]['psnr']:.2f} dB on held-out pictures")
+
+
+def _settings(words: list[str], known: dict[str, Any]) -> dict[str, Any]:
+    """`["loss=l1", "batch=8"]` as changes to a recipe: numbers are numbers, everything else is a word."""
+    changes: dict[str, Any] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or name not in known:
+            raise ValueError(f"--set takes NAME=VALUE with a number of the recipe ({', '.join(known)}), not {word!r}")
+        try:
+            changes[name] = json.loads(value)
+        except json.JSONDecodeError:
+            changes[name] = value
+        if isinstance(changes[name], list):
+            changes[name] = tuple(changes[name])
+        if type(changes[name]) not in ((int, float) if isinstance(known[name], float) else (type(known[name]), tuple)):
+            raise ValueError(f"{name} is {known[name]!r} in the recipe; {value!r} is of another kind")
+    return changes
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -101,6 +142,20 @@ def _data(args: argparse.Namespace) -> None:
         raise ValueError(f"{wrong} files are missing or differ from their SHA-256; delete them and fetch again")
 
 
+def _export(args: argparse.Namespace) -> None:
+    from srlib import export, models
+
+    target = Path(args.output or f"{args.model}_x{args.scale}.onnx")
+    _not_there(target, args.force)
+    network = _network(args)
+    network = models.load_pretrained(network, args.scale) if isinstance(network, str) else network
+    export.to_onnx(network, target, name=args.model)
+    file = export.contents(target)
+    operators = ", ".join(f"{count} {name}" for name, count in file.operators.items())
+    print(f"{target} ({file.bytes / 1e3:.0f} kB; {operators})")
+    print(f"largest difference from PyTorch: {file.metadata['difference']}")
+
+
 def _info(args: argparse.Namespace) -> None:
     import torch
 
@@ -134,21 +189,28 @@ def parser() -> argparse.ArgumentParser:
     weights.add_argument("--variant", help="such as 9-1-5 for srcnn")
     weights.add_argument("--weights", help="a .safetensors file of yours instead of the shipped weights")
 
-    p = commands.add_parser("upscale", parents=[model, weights, common], help="enlarge a picture file")
-    p.add_argument("source", help="picture to enlarge")
-    p.add_argument("-o", "--output", help="file to write (default: NAME_MODEL_xSCALE.png beside the source)")
+    p = commands.add_parser("upscale", parents=[model, weights, common], help="enlarge a picture or a video")
+    p.add_argument("source", help="file to enlarge")
+    p.add_argument("-o", "--output", help="file to write (default: NAME_MODEL_xSCALE.png or .mp4 beside the source)")
     p.add_argument("--tile", type=int, help="side of a tile in input pixels (default: chosen to keep memory low)")
     p.add_argument("--force", action="store_true", help="replace an existing output file")
     p.set_defaults(run=_upscale)
 
     p = commands.add_parser("train", parents=[model, common], help="train a network")
     p.add_argument("--variant", help="such as 9-1-5 for srcnn (default: the recipe's)")
-    p.add_argument("--budget", default="quick", help="quick, colab or full (default: quick)")
+    p.add_argument("--budget", default="quick", help="quick, colab, full or paper (default: quick)")
     p.add_argument("--data", default="bundled", help="bundled, t91,bsds500, or a folder (default: bundled)")
     p.add_argument("--out", help="folder for checkpoint, log, weights and card (default: under runs/)")
     p.add_argument("--resume", action="store_true", help="go on with the run in --out")
     p.add_argument("--steps", type=int, help="instead of the recipe's")
     p.add_argument("--seed", type=int, help="instead of the recipe's")
+    p.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another number: --set loss=l1")
+    p.add_argument("--tensorboard", action="store_true", help="write the log for TensorBoard, too")
+    p.add_argument("--compile", nargs="?", const="default", help="torch.compile, with a mode such as reduce-overhead")
+    p.add_argument("--float32", action="store_true", help="no bfloat16, even where it is fast")
+    p.add_argument("--vgg", help="VGG-19 for a content loss: a .safetensors file, or torchvision to download it")
+    p.add_argument("--generator", help="srgan: weights of the SRResNet to start from (default: those that ship)")
+    p.add_argument("--scratch", action="store_true", help="srgan: start from fresh weights")
     p.set_defaults(run=_train)
 
     p = commands.add_parser("evaluate", parents=[model, weights, common], help="score a model on a test set")
@@ -162,6 +224,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("names", nargs="*", help="such as set5 set14 t91 bsds500")
     p.set_defaults(run=_data)
 
+    p = commands.add_parser("export", parents=[model, weights], help="write a network as an ONNX file")
+    p.add_argument("-o", "--output", help="file to write (default: MODEL_xSCALE.onnx)")
+    p.add_argument("--force", action="store_true", help="replace an existing output file")
+    p.set_defaults(run=_export)
+
     p = commands.add_parser("info", help="versions, device, models, weights, cache")
     p.set_defaults(run=_info)
     return top
@@ -172,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         args.run(args)
-    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError, FloatingPointError) as error:
         print(f"srlib {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,8 +1,9 @@
 """What training minimises: pixel losses, VGG-19's idea of content, and the adversarial game.
 
 For another loss, add a function to `PIXEL_LOSSES` and name it in a recipe. Read `PIXEL_LOSSES`, `ContentLoss`,
-`build`, and the two adversarial losses, which the SRGAN paper adds to the content with weight 10⁻³ (eq. 3). Every
-loss takes pictures in [0, 1] and returns a scalar with a gradient to the picture.
+`build`, and the two adversarial losses; the generator's is added to the content with weight 10⁻³ (eq. 3 of SRGAN).
+Pixel and content losses take pictures in [0, 1], adversarial ones the discriminator's logits; each returns a scalar
+with a gradient to what it judges.
 """
 
 from __future__ import annotations
@@ -64,10 +65,10 @@ def vgg19_features(layer: str, weights: str | os.PathLike[str] | None = None) ->
     Args:
         layer: "conv2_2", "conv5_4" and the like: block 1 to 5, convolution 1 to 2 or 4.
         weights: a safetensors file with torchvision's key names ("features.0.weight" …), "torchvision" for its
-            ImageNet weights, or None for random ones.
+            ImageNet weights, or None for random ones of He's variance.
 
     Raises:
-        ValueError: a layer that VGG-19 does not have, or a file that lacks one of its weights.
+        ValueError: a layer that VGG-19 does not have, or a file that is damaged, of another network, or ends too early.
         FileNotFoundError: no such file.
 
     >>> len(vgg19_features("conv2_2")), len(vgg19_features("conv5_4"))
@@ -90,21 +91,31 @@ def vgg19_features(layer: str, weights: str | os.PathLike[str] | None = None) ->
     if weights is None:
         for module in features:
             if isinstance(module, nn.Conv2d):
-                module.reset_parameters()
+                # With PyTorch's default, weights shrink the picture and biases drown it after sixteen layers.
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
         return _frozen(features)
     if str(weights) == "torchvision":
         loaded: dict[str, Tensor] = VGG19_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True)
     else:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         if not Path(weights).is_file():
             raise FileNotFoundError(f"no such VGG-19 weights: {weights}")
-        loaded = load_file(weights)
+        try:
+            loaded = load_file(weights)
+        except SafetensorError as error:
+            raise ValueError(f"{weights} is not a safetensors file: {error}") from error
     wanted = features.state_dict()
     missing = [f"features.{key}" for key in wanted if f"features.{key}" not in loaded]
     if missing:
         raise ValueError(f"{weights} lacks {missing[0]}, which VGG-19 up to {layer} needs; it ends before that layer")
-    features.load_state_dict({key: loaded[f"features.{key}"] for key in wanted})
+    try:
+        features.load_state_dict({key: loaded[f"features.{key}"] for key in wanted})
+    except RuntimeError as error:
+        raise ValueError(f"the weights in {weights} are of another network than VGG-19: {error}") from error
     return _frozen(features)
 
 
@@ -121,14 +132,15 @@ class ContentLoss(nn.Module):
     The network is frozen and stays in eval mode; the gradient flows through it to the picture.
 
     **The scale of the features.** The paper multiplies features by 1/12.75 = 20/255, which multiplies the loss by
-    0.006. That number belongs to the VGG-19 of Caffe, whose input is 0..255 and whose features are accordingly large.
-    torchvision's network was trained on inputs of variance 1 and has other, smaller features, and a file may hold
+    0.006. That number fits, as far as can be told today, the VGG-19 of Caffe, whose input is 0..255 and whose features
+    are large. torchvision's network takes inputs of variance 1 and has other, smaller features, and a file may hold
     weights rescaled again: then the same constant would make the content count several times too little against the
     adversarial loss. Multiplying features by a multiplies the loss by a². So the constant is derived here from the
     features themselves: a is chosen such that their mean over `reference` pictures, channels and places is 1, whatever
     the layer and whoever trained the network. Eq. 5 sums over channels; the mean over them, as in the code in wide
-    use, keeps the loss of the same size for layers of 128 and of 512 channels. The loss of an SRResNet output is then
-    around 0.1 to 1, and 10⁻³ of an adversarial loss around 1 is the small weight that the paper means it to be.
+    use, keeps the loss of the same size for layers of 128 and of 512 channels. Bicubic ×4 of the bundled photographs
+    then costs 0.7 to 8 with VGG22: beside it, 10⁻³ of an adversarial loss around 1 is the small part that the paper
+    means it to be.
 
     Args:
         layer: "conv2_2" (VGG22 in the paper) or "conv5_4" (VGG54) and the like, after the ReLU.
@@ -156,6 +168,8 @@ class ContentLoss(nn.Module):
             reference = list(datasets.photos("train").values())
         with torch.no_grad():
             size = sum(float(self.maps(x[..., :256, :256]).mean()) for x in reference) / len(reference)
+        if not 0 < size < float("inf"):
+            raise ValueError(f"VGG-19's features at {layer} have mean {size}; the weights in {weights} cannot be right")
         self.scale = 1.0 / size**2
         self.requires_grad_(False)
         self.eval()
@@ -166,6 +180,8 @@ class ContentLoss(nn.Module):
 
     def maps(self, x: Tensor) -> Tensor:
         """Feature maps `(N, C, h, w)` of pictures `(N, 3, H, W)` in [0, 1]."""
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise ValueError(f"VGG-19 looks at RGB (N, 3, H, W), not {tuple(x.shape)}; luma needs a pixel loss")
         out: Tensor = self.features((x - self.mean) / self.std)  # type: ignore[operator]
         return out
 
@@ -199,7 +215,7 @@ def describe_vgg(vgg: str | os.PathLike[str]) -> str:
 
 
 def generator_adversarial(fake: Tensor) -> Tensor:
-    """-log D(G(x)) from logits `(N, 1)`: the non-saturating form that the paper minimises (eq. 6).
+    """-log D(G(LR)) from logits `(N, 1)`: the non-saturating form that the paper minimises (eq. 6).
 
     Non-saturating: where the discriminator is sure, log(1 - D) is flat and teaches nothing, -log D is steep.
     """
@@ -207,7 +223,7 @@ def generator_adversarial(fake: Tensor) -> Tensor:
 
 
 def discriminator_adversarial(real: Tensor, fake: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))) from logits `(N, 1)`: what the discriminator minimises (eq. 2)."""
+    """-log D(HR) - log(1 - D(G(LR))) from logits `(N, 1)`: what the discriminator minimises (eq. 2)."""
     return F.binary_cross_entropy_with_logits(real, torch.ones_like(real)) + F.binary_cross_entropy_with_logits(
         fake, torch.zeros_like(fake)
     )

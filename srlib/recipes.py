@@ -26,7 +26,7 @@ class Recipe:
         budget: "quick", "colab", "full" or "paper".
         scale: enlargement factor.
         variant: of the model, such as "9-5-5".
-        start: initial weights, "ours" or "paper"; see `reset_parameters` of the model.
+        start: initial weights, "ours", "paper", or "icnr" for ESPCN; see `reset_parameters` of the model.
         scales: factors mixed in each batch, for a network that takes the enlarged picture; empty for `scale` alone.
         degradation: how LR is made, "bicubic" or "blur"; see `srlib.patches`.
         steps: optimiser steps.
@@ -54,7 +54,7 @@ class Recipe:
     budget: str
     scale: int
     variant: str | None = None
-    start: Literal["ours", "paper"] = "ours"
+    start: Literal["ours", "paper", "icnr"] = "ours"
     scales: tuple[int, ...] = ()
     degradation: Literal["bicubic", "blur"] = "bicubic"
     steps: int = 1000
@@ -87,7 +87,7 @@ class Recipe:
             ("loss", self.loss, LOSSES),
             ("optimiser", self.optimiser, ("adam", "sgd")),
             ("schedule", self.schedule, ("cosine", "step")),
-            ("start", self.start, ("ours", "paper")),
+            ("start", self.start, ("ours", "paper", "icnr")),
             ("degradation", self.degradation, ("bicubic", "blur")),
         ):
             if value not in options:
@@ -217,7 +217,7 @@ def _srgan(budget: str, scale: int, variant: str) -> GanRecipe:
     if budget == "paper":
         return _as_published(recipe, steps=200_000, learning_rate=1e-4, optimiser="adam", drops=1)
     if budget == "quick":
-        return recipe.but(steps=120, batch=8, patch=48, loss="mse", ema=0.9, validate=20)
+        return recipe.but(steps=120, batch=8, patch=48, loss="mse", learning_rate=2e-4, final=1.0, ema=0.9, validate=20)
     steps = 2000 if budget == "colab" else 40_000
     return recipe.but(steps=steps, schedule="step", drops=1, validate=steps // 40)
 

@@ -1,6 +1,7 @@
-"""One step of training: a batch in, weights moved, for one network (`Trainer`) and for two players (`GanTrainer`).
+"""One step of training: a batch in, weights moved.
 
-Read `Trainer.advance`, then `GanTrainer.advance`, then `rate_at`. `srlib.train` repeats them and keeps the books.
+Read `Trainer.advance`, then `rate_at` and `clip_gradients`. `srlib.train` repeats it and keeps the books; `srlib.gan`
+has the step of two players.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,9 +18,8 @@ from srlib import losses, models
 from srlib.checkpoint import EMA
 from srlib.devices import Speed, has_bfloat16
 from srlib.distributed import Group
-from srlib.models.srgan import Discriminator
 from srlib.patches import Batch, MixedSampler, PatchSampler
-from srlib.recipes import GanRecipe, Recipe
+from srlib.recipes import Recipe
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
@@ -88,20 +87,20 @@ class Trainer:
             raise ValueError(
                 f"{recipe.model} has one scale built in; only a network for enlarged pictures can mix several"
             )
+        self.upsampled = row.upsampled
+        self.sampler = self._sampler(pictures)
         with torch.random.fork_rng(devices=[]):  # leave the caller's random numbers alone
             torch.manual_seed(recipe.seed)
             model = row.build(scale=recipe.scale, variant=variant)
             if recipe.start != "ours":
                 model.reset_parameters(recipe.start)  # type: ignore[operator]
-        self.model, self.forward = self._ready(model, self.speed.compile)
+        self.model, self.forward = self.ready(model)
         self.ema = EMA(self.model, recipe.ema)
-        self.upsampled = row.upsampled
-        self.sampler = self._sampler(pictures)
         loss = losses.build(recipe.loss, vgg)
         self.loss: Callable[[Tensor, Tensor], Tensor] = loss.to(self.device) if isinstance(loss, nn.Module) else loss
         self.optimiser = optimiser_for(self.model, recipe, self.fused)
 
-    def _ready(self, model: nn.Module, compiled: str) -> tuple[nn.Module, Callable[..., Tensor]]:
+    def ready(self, model: nn.Module) -> tuple[nn.Module, Callable[..., Any]]:
         """The network on its device, and how to call it: together with the other processes, and compiled."""
         model = model.to(self.device)
         if self.speed.channels_last:
@@ -111,9 +110,8 @@ class Trainer:
             if self.device.type == "cuda":  # over the whole batch, as one process would; gloo cannot
                 call = model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
             devices = [self.device.index] if self.device.type == "cuda" else None
-            # Buffers are batch norm's: the same everywhere already, and a second call must not overwrite them.
-            call = nn.parallel.DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
-        return model, torch.compile(call, mode=compiled) if compiled else call
+            call = nn.parallel.DistributedDataParallel(model, device_ids=devices)
+        return model, torch.compile(call, mode=self.speed.compile) if self.speed.compile else call
 
     def _sampler(self, pictures: Sequence[Tensor]) -> PatchSampler | MixedSampler:
         recipe = self.recipe
@@ -140,7 +138,7 @@ class Trainer:
             part=self.group.part,
         )
 
-    def _start_step(self) -> float:
+    def start_step(self) -> float:
         """Set the learning rate of this step in every group of every optimiser; returns it."""
         rate = rate_at(self.step, self.recipe)
         for optimiser in self.optimisers():
@@ -152,14 +150,15 @@ class Trainer:
         """All optimisers, in a fixed order."""
         return [self.optimiser]
 
-    def _super_resolve(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def super_resolve(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """SR and HR of a batch without the border that the recipe leaves out, float32."""
         keep = slice(self.recipe.border, self.recipe.patch - self.recipe.border)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             sr = self.forward(batch.lr, upsampled=True) if self.upsampled else self.forward(batch.lr)
         return sr[..., keep, keep].float(), batch.hr[..., keep, keep]
 
-    def _content(self, sr: Tensor, hr: Tensor) -> Tensor:
+    def content(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """The recipe's loss, and total variation where it has a weight."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             loss = self.loss(sr, hr)
         if self.recipe.total_variation:
@@ -168,9 +167,9 @@ class Trainer:
 
     def advance(self) -> dict[str, Tensor]:
         """One optimiser step; returns the loss, still on the device: reading it there would make a GPU wait."""
-        rate = self._start_step()
-        sr, hr = self._super_resolve(self.sampler.next())
-        loss = self._content(sr, hr)
+        rate = self.start_step()
+        sr, hr = self.super_resolve(self.sampler.next())
+        loss = self.content(sr, hr)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         clip_gradients(self.model, self.recipe, rate)
@@ -202,88 +201,3 @@ class Trainer:
         for optimiser, content in zip(self.optimisers(), state["optimisers"], strict=True):
             optimiser.load_state_dict(content)
         self.sampler.load_state_dict(state["sampler"])
-
-
-class GanTrainer(Trainer):
-    """Generator and discriminator, one step each in turn (k = 1); arguments and attributes as for `Trainer`.
-
-    Args:
-        generator: weights to start from, a file or None for fresh ones.
-
-    Attributes:
-        discriminator: the second player; its optimiser is `discriminator_optimiser`.
-    """
-
-    recipe: GanRecipe
-
-    def __init__(
-        self,
-        recipe: GanRecipe,
-        pictures: Sequence[Tensor],
-        device: torch.device | Group,
-        speed: Speed | None = None,
-        vgg: str | os.PathLike[str] | None = None,
-        generator: str | Path | None = None,
-    ) -> None:
-        super().__init__(recipe, pictures, device, speed, vgg)
-        if generator is not None:
-            models.load_weights(self.model, generator).train()
-            self.ema = EMA(self.model, recipe.ema)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed + 1)
-            discriminator = Discriminator(recipe.patch)
-        # Not compiled: called twice before one backward pass, which CUDA graphs do not allow.
-        self.discriminator, self.judge = self._ready(discriminator, "")
-        self.discriminator_optimiser = optimiser_for(
-            self.discriminator, recipe.but(last_layer=1.0), self.fused, recipe.discriminator_rate
-        )
-
-    def optimisers(self) -> list[torch.optim.Optimizer]:
-        """The generator's and the discriminator's."""
-        return [self.optimiser, self.discriminator_optimiser]
-
-    def advance(self) -> dict[str, Tensor]:
-        """One step of the discriminator, then one of the generator.
-
-        Returns the parts of the loss and what the discriminator believes: `d_real` and `d_fake` are the mean of D(x)
-        and D(G(z)), its probability that a picture is real. Both near 1/2: it cannot tell. Near 1 and 0: it wins.
-        """
-        rate = self._start_step()
-        sr, hr = self._super_resolve(self.sampler.next())
-
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            real, fake = self.judge(hr), self.judge(sr.detach())  # detached: this step is not the generator's
-        against = losses.discriminator_adversarial(real, fake)
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
-        against.backward()  # type: ignore[no-untyped-call]
-        self.discriminator_optimiser.step()
-
-        content = self._content(sr, hr)
-        loss = content
-        if self.recipe.adversarial:
-            self.discriminator.requires_grad_(False)  # the gradient goes through it, not into it
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-                judged = self.discriminator(sr)
-            adversarial = losses.generator_adversarial(judged)
-            self.discriminator.requires_grad_(True)
-            loss = content + self.recipe.adversarial * adversarial  # eq. 3
-        else:
-            adversarial = torch.zeros_like(content)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(self.model, self.recipe, rate)
-        self.optimiser.step()
-        self.ema.update(self.model)
-        self.step += 1
-        parts = {"loss": loss, "content": content, "adversarial": adversarial, "discriminator": against}
-        parts |= {"d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()}
-        return {name: part.detach() for name, part in parts.items()}
-
-    def state(self) -> dict[str, Any]:
-        """Everything that decides how training goes on, the discriminator too."""
-        return super().state() | {"discriminator": self.discriminator.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state()`."""
-        self.discriminator.load_state_dict(state["discriminator"])
-        super().restore(state)

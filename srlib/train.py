@@ -1,8 +1,8 @@
 """Training from start to finish: `fit` for one network, `fit_gan` for a generator and its discriminator.
 
 Read `fit`, then `_run`, the loop that both share: steps, validation, log, checkpoint, resume. What a step does stands
-in `srlib.steps`. For another loss change `srlib.losses.PIXEL_LOSSES`, for another network `srlib.models.MODELS`, for
-other photographs `data=`, and for every number the recipe.
+in `srlib.steps`, and for two players in `srlib.gan`. For another loss change `srlib.losses.PIXEL_LOSSES`, for another
+network `srlib.models.MODELS`, for other photographs `data=`, and for every number the recipe.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from srlib._paths import commit
 from srlib.checkpoint import Checkpoint, append_line, read_log, save_weights, write_atomically
 from srlib.devices import Speed, device_name
 from srlib.distributed import Group, joined, was_restarted
+from srlib.gan import GanTrainer
 from srlib.recipes import GanRecipe, Recipe
-from srlib.steps import GanTrainer, Trainer, rate_at
+from srlib.steps import Trainer, rate_at
 from srlib.training_set import TrainingSet, read_training_set, validate
 
 __all__ = [

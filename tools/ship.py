@@ -26,7 +26,8 @@ def ship(run: Path) -> str:
     recipe = card["recipe"]
     if card["steps"] != recipe["steps"]:
         raise ValueError(f"{run} stopped at step {card['steps']} of {recipe['steps']}; finish it with --resume")
-    name = f"{recipe['model']}_{recipe['variant']}_x{recipe['scale']}"
+    scales = "".join(map(str, recipe["scales"] or [recipe["scale"]]))
+    name = f"{recipe['model']}_{recipe['variant']}_x{scales}"
     weights = run / "model.safetensors"
     model = models.load_weights(models.create(recipe["model"], recipe["scale"], recipe["variant"]), weights)
     scores = {}

@@ -72,8 +72,11 @@ def create(name: str, scale: int, variant: str | None = None) -> nn.Module:
 def weights_path(name: str, scale: int, variant: str | None = None) -> Path:
     """Where the shipped weights of a model lie; ValueError lists the scales that ship when this one does not."""
     _, variant = entry(name, variant)
-    path = weights_dir() / f"{name}_{variant}_x{scale}.safetensors"
-    if not path.is_file():
+    # One network may serve several scales: vdsr_20_x234 is for ×2, ×3 and ×4.
+    files = weights_dir().glob(f"{name}_{variant}_x*.safetensors")
+    fitting = [path for path in files if str(scale) in tuple(path.stem.rpartition("_x")[2])]
+    path = min(fitting, key=lambda p: len(p.stem), default=None)
+    if path is None:
         here = sorted(p.stem for p in weights_dir().glob("*.safetensors"))
         raise ValueError(f"no weights ship for {name} {variant} ×{scale}; there are {', '.join(here) or 'none yet'}")
     return path

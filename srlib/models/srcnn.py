@@ -60,6 +60,8 @@ class SRCNN(nn.Module):
         layer: luma is about 0.45 everywhere, so the sum of a filter's weights decides whether its ReLU is ever on.
         Filters that add up to zero do not answer to brightness. The chapter measures the difference.
         """
+        if start not in ("ours", "paper"):
+            raise ValueError(f"start must be ours or paper, not {start!r}")
         if start == "paper":
             for layer in (self.conv1, self.conv2, self.conv3):
                 nn.init.normal_(layer.weight, std=0.001)

@@ -15,13 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from srlib.degrade import cubic
+from srlib.models.espcn import interpolating_taps
 
 VARIANTS: dict[str, int] = {"b16": 16, "b4": 4}  # residual blocks; the paper has 16
 
 
 class ResidualBlock(nn.Module):
-    """k3n64s1, batch norm, PReLU, k3n64s1, batch norm, and the input added."""
+    """k3n64s1, batch norm, PReLU, k3n64s1, batch norm, and the input added.
+
+    The biases before batch norm do nothing, since it subtracts the mean; they are kept because weights and parameter
+    counts in wide use have them. PReLU learns one slope for all maps; the paper does not say whether one or n.
+    """
 
     def __init__(self, n: int = 64) -> None:
         super().__init__()
@@ -58,7 +62,7 @@ class SRResNet(nn.Module):
 
     def __init__(self, scale: int = 4, variant: str = "b16", n: int = 64) -> None:
         super().__init__()
-        if scale not in (2, 3, 4):
+        if not (isinstance(scale, int) and scale in (2, 3, 4)):
             raise ValueError(f"SRResNet enlarges ×2, ×3 or ×4: scale must be one of these whole numbers, not {scale!r}")
         if variant not in VARIANTS:
             raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}")
@@ -84,8 +88,10 @@ class SRResNet(nn.Module):
         "ours" starts near bicubic: red, green and blue travel as the first three feature maps, no block adds to
         them, each sub-pixel stage interpolates them with the middle three taps of the cubic, and the last layer picks
         them up; all other weights are random, so that there is something to learn from. The network then has to find
-        only what bicubic lacks. That saves a live run of a minute from spending it on learning to copy.
+        only what bicubic lacks, and a live run of a minute is not spent on learning to copy.
         """
+        if start not in ("ours", "paper"):
+            raise ValueError(f"start must be ours or paper, not {start!r}")
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
                 module.reset_parameters()
@@ -111,7 +117,7 @@ class SRResNet(nn.Module):
                 assert isinstance(stage, nn.Conv2d)
                 assert stage.bias is not None
                 r = round((stage.out_channels / stage.in_channels) ** 0.5)
-                taps = _three_taps(r)
+                taps = interpolating_taps(r)
                 stage.bias.zero_()
                 for c in rgb:
                     places = slice(c * r * r, (c + 1) * r * r)
@@ -136,15 +142,6 @@ class SRResNet(nn.Module):
         return (out + 1) / 2
 
 
-def _three_taps(r: int) -> Tensor:
-    """Bicubic enlargement by r with a kernel of three: `(r, 3)`, the outermost taps added to their neighbours."""
-    phase = (torch.arange(r) + 0.5) / r - 0.5  # where a sub-pixel lies, seen from the middle of its pixel
-    taps = cubic(phase[:, None] - torch.arange(-2, 3))  # (r, 5)
-    taps[:, 1] += taps[:, 0]
-    taps[:, 3] += taps[:, 4]
-    return taps[:, 1:4]
-
-
 class Discriminator(nn.Module):
     """Eight 3×3 convolutions from 64 to 512 features, then two dense layers: one logit a picture, high for real.
 
@@ -154,14 +151,17 @@ class Discriminator(nn.Module):
     Args:
         patch: side of the square pictures, a multiple of 16 (paper: 96, 23,563,649 parameters).
 
+    Raises:
+        ValueError: a patch that is no multiple of 16.
+
     >>> Discriminator(patch=32)(torch.rand(2, 3, 32, 32)).shape
     torch.Size([2, 1])
     """
 
     def __init__(self, patch: int = 96) -> None:
         super().__init__()
-        if patch % 16 or patch < 16:
-            raise ValueError(f"patch must be a multiple of 16, since four layers halve it, not {patch}")
+        if not (isinstance(patch, int) and patch >= 16 and patch % 16 == 0):
+            raise ValueError(f"patch must be a multiple of 16, since four layers halve it, not {patch!r}")
         self.patch = patch
         widths = [3, 64, 64, 128, 128, 256, 256, 512, 512]
         layers: list[nn.Module] = []
@@ -188,14 +188,19 @@ def fold_batch_norm(model: SRResNet) -> SRResNet:
     """A copy for inference whose batch norms are folded into the convolutions before them; eval mode, same output.
 
     In eval mode a batch norm is a fixed scale and shift a channel, and so is part of the convolution.
+
+    Raises:
+        ValueError: a module that is no SRResNet, or one that is folded already.
     """
-    folded = copy.deepcopy(model).eval()
+    if not isinstance(model, SRResNet) or not isinstance(model.tail[1], nn.BatchNorm2d | nn.SyncBatchNorm):
+        raise ValueError(f"an SRResNet with batch norms can be folded, not {type(model).__name__} without them")
+    folded = copy.deepcopy(model).eval()  # fused in eval mode only
     for block in folded.body:
         assert isinstance(block, ResidualBlock)
         block.conv1, block.norm1 = fuse_conv_bn_eval(block.conv1, block.norm1), nn.Identity()  # type: ignore[assignment]
         block.conv2, block.norm2 = fuse_conv_bn_eval(block.conv2, block.norm2), nn.Identity()  # type: ignore[assignment]
     conv, norm = folded.tail
     assert isinstance(conv, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
+    assert isinstance(norm, nn.BatchNorm2d | nn.SyncBatchNorm)
     folded.tail = nn.Sequential(fuse_conv_bn_eval(conv, norm), nn.Identity())
-    return folded
+    return folded.eval()

@@ -63,6 +63,40 @@ def test_train_evaluate_and_resume(small: Path, tmp_path: Path, capsys: pytest.C
     assert f"{result['psnr']:.2f} dB" in capsys.readouterr().out
 
 
+def test_train_with_another_number_and_two_players(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pictures").mkdir()
+    image.save(datasets.photo("rocket")[..., 100:190, 100:190], tmp_path / "pictures" / "a.png")
+    game = [
+        "train",
+        "--model",
+        "srgan",
+        "--scale",
+        "2",
+        "--data",
+        str(tmp_path / "pictures"),
+        "--steps",
+        "1",
+        "--quiet",
+    ]
+    numbers = ["--set", "batch=2", "--set", "patch=32", "--set", "loss=l1", "--float32", "--scratch"]
+    assert main([*game, *numbers, "--out", str(tmp_path / "run")]) == 0
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert (card["recipe"]["batch"], card["recipe"]["loss"], card["generator"]) == (2, "l1", "scratch")
+    capsys.readouterr()
+    for words, error in (
+        (["--set", "loss"], "--set takes NAME=VALUE"),
+        (["--set", "bach=2"], "bach=2"),
+        (["--set", "batch=many"], "batch is 8 in the recipe"),
+        (["--set", "scales=[2,4]"], "one scale built in"),
+        (["--compile", "quick"], "compile is one of"),
+        (["--set", "loss=vgg22", "--scratch"], "--vgg FILE"),
+        (["--model", "srcnn", "--scratch"], "are for srgan"),
+    ):
+        assert main([*game, *words, "--out", str(tmp_path / "other")]) == 2
+        assert error in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 def test_evaluate_bicubic_and_data_and_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--model", "bicubic", "--scale", "4", "--protocol", "B", "--quiet"]) == 0
     assert "bicubic ×4 on bundled:test, protocol B" in capsys.readouterr().out

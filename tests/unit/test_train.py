@@ -1,35 +1,22 @@
-"""Training: it repeats, it resumes to the same bits after kill -9, it beats bicubic, it stops when it must."""
+"""Training: it repeats, it beats bicubic, it stops when it must. Resuming and several processes: test_resume."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from srlib import datasets, evaluate, image, losses, recipes, steps, train
+from srlib import datasets, evaluate, losses, recipes, steps, train
 from srlib.checkpoint import EMA, Checkpoint, read_log
 from srlib.models.srcnn import SRCNN
 from srlib.recipes import Recipe
 
 TINY = Recipe("srcnn", "quick", 2, "9-1-5", steps=40, batch=4, patch=16, warmup=5, validate=10, learning_rate=1e-3)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four small pictures cut from bundled photographs."""
-    path = tmp_path_factory.mktemp("pictures")
-    for name in ("brick", "camera", "hopper", "rocket"):
-        image.save(datasets.photo(name)[..., 100:148, 100:164], path / f"{name}.png")
-    return path
 
 
 def weights(result: train.Result) -> list[torch.Tensor]:
@@ -64,41 +51,6 @@ def test_what_a_run_leaves(folder: Path, tmp_path: Path) -> None:
 
     again = models.load_weights(models.create("srcnn", 2, "9-1-5"), result.path / "model.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), weights(result), strict=True))
-
-
-SCRIPT = """
-import sys, torch
-from srlib import train
-from srlib.recipes import Recipe
-torch.set_num_threads(1)
-recipe = Recipe(**eval(sys.argv[1]))
-train.fit(recipe, sys.argv[2], sys.argv[3], device="cpu", progress=False, resume=True)
-"""
-
-
-def test_resume_after_kill_9_ends_in_the_same_bits(folder: Path, tmp_path: Path) -> None:
-    recipe = TINY.but(steps=200, validate=7, clip=0.5)
-    command = [sys.executable, "-c", SCRIPT, repr(recipe.as_dict()), str(folder)]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True)
-    kills = 0
-    while not (tmp_path / "killed" / "model.safetensors").exists():
-        before = len((tmp_path / "killed" / "log.jsonl").read_text().splitlines()) if kills else 0
-        with subprocess.Popen([*command, str(tmp_path / "killed")]) as process:
-            while kills < 2 and process.poll() is None:  # wait until it got on a little, then kill it anywhere
-                log = tmp_path / "killed" / "log.jsonl"
-                if log.exists() and len(log.read_text().splitlines()) > before + 3:
-                    time.sleep(0.05 * kills)
-                    os.kill(process.pid, signal.SIGKILL)
-                    kills += 1
-                    break
-                time.sleep(0.01)
-            process.wait()
-    assert kills == 2
-    assert (tmp_path / "killed/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
-    logs = [read_log(tmp_path / name / "log.jsonl") for name in ("killed", "whole")]
-    assert [(e["step"], e["loss"], e["psnr"]) for e in logs[0]] == [(e["step"], e["loss"], e["psnr"]) for e in logs[1]]
-    left = [p.name for p in (tmp_path / "killed").iterdir() if not p.name.startswith(".")]
-    assert sorted(left) == ["card.json", "checkpoint.pt", "log.jsonl", "model.safetensors"]
 
 
 def test_a_folder_with_another_run_is_left_alone(folder: Path, tmp_path: Path) -> None:
@@ -248,3 +200,51 @@ def test_a_short_training_beats_bicubic_on_photographs_it_has_not_seen(tmp_path:
 def test_training_on_a_gpu(folder: Path, tmp_path: Path) -> None:
     result = train.fit(TINY, str(folder), tmp_path / "run", progress=False, device="cuda")
     assert result.log[-1]["loss"] < result.log[0]["loss"]
+
+
+def test_tensorboard_gets_the_log(folder: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for resume in (False, True):  # looked at again, nothing is written twice
+        result = train.fit(
+            TINY, folder, tmp_path / "run", device="cpu", progress=False, tensorboard=True, resume=resume
+        )
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    scalars = [(event.step, event.value) for event in events.Scalars("psnr")]
+    assert scalars == [(e["step"], pytest.approx(e["psnr"], rel=1e-6)) for e in result.log]
+
+
+def test_adjustable_clipping_bounds_a_step_and_not_the_gradient() -> None:
+    """VDSR §3.2: the gradient is cut to ±theta/rate, so that rate · gradient never exceeds theta."""
+    recipe = TINY.but(optimiser="sgd", theta=0.01)
+    for rate in (0.1, 0.001):
+        weight = nn.Parameter(torch.zeros(3))
+        weight.grad = torch.tensor([-50.0, 0.05, 50.0])
+        layer = nn.Module()
+        layer.register_parameter("weight", weight)
+        steps.clip_gradients(layer, recipe, rate)
+        assert torch.allclose(weight.grad * rate, (torch.tensor([-50.0, 0.05, 50.0]) * rate).clamp(-0.01, 0.01))
+    with pytest.raises(ValueError, match="means nothing to adam"):
+        TINY.but(theta=0.01)
+
+
+def test_the_step_schedule_and_the_last_layers_share() -> None:
+    recipe = TINY.but(schedule="step", drops=3, warmup=0, optimiser="sgd", last_layer=0.1, learning_rate=0.1)
+    rates = [round(steps.rate_at(step, recipe), 6) for step in range(40)]
+    assert rates == [0.1] * 10 + [0.01] * 10 + [0.001] * 10 + [0.0001] * 10
+    model = SRCNN(2, "9-1-5")
+    first, last = steps.optimiser_for(model, recipe, fused=False).param_groups
+    assert (first["factor"], last["factor"]) == (1.0, 0.1)
+    assert [id(p) for p in last["params"]] == [id(p) for p in model.conv3.parameters()]
+    assert len(first["params"]) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "scale", "count"), [("espcn", 3, 700), ("vdsr", 3, 60), ("srresnet", 4, 50)])
+def test_a_part_of_the_quick_recipe_beats_bicubic(name: str, scale: int, count: int, tmp_path: Path) -> None:
+    """The whole of each takes up to a minute and is held to 0.3 dB where it is run: in the book."""
+    recipe = recipes.get(name, scale).but(steps=count, validate=count)
+    result = train.fit(recipe, "bundled", tmp_path / "run", progress=False)
+    trained = evaluate.benchmark(result.model, "bundled:test", scale)
+    assert trained.psnr > evaluate.benchmark("bicubic", "bundled:test", scale).psnr + 0.1
