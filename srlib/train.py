@@ -113,11 +113,7 @@ def fit_gan(
     """
     if not isinstance(recipe, GanRecipe):
         raise ValueError(f"the {recipe.model} recipe has no second player: train it with fit")
-    start = None
-    if not scratch:
-        start = Path(generator) if generator else models.weights_path("srresnet", recipe.scale, recipe.variant)
-        if not start.is_file():
-            raise FileNotFoundError(f"no such weights of a generator: {start}")
+    start = None if scratch else _generator_weights(recipe, generator)
     extra = {"generator": f"sha256 {hashlib.sha256(start.read_bytes()).hexdigest()}" if start else "scratch"}
     extra |= {} if vgg is None else {"vgg": losses.describe_vgg(vgg)}
 
@@ -126,6 +122,20 @@ def fit_gan(
 
     with joined(device) as group:
         return _run(trainer, recipe, str(data), Path(out), group, resume, progress, tensorboard, extra)
+
+
+def _generator_weights(recipe: GanRecipe, generator: str | os.PathLike[str] | None) -> Path:
+    if generator is not None:
+        if not Path(generator).is_file():
+            raise FileNotFoundError(f"no such weights of a generator: {generator}")
+        return Path(generator)
+    try:
+        return models.weights_path("srresnet", recipe.scale, recipe.variant)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. Train srresnet {recipe.variant} ×{recipe.scale} first and name its model.safetensors as "
+            "generator (--generator), or start from scratch (--scratch)"
+        ) from error
 
 
 def _run(
