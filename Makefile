@@ -17,7 +17,7 @@ ONLY   ?= $(sort $(wildcard book/*.ipynb))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env book serve test lint unit chapters pages notebooks train address links lock clean distclean
+.PHONY: help env book serve test lint unit chapters pages notebooks train bench address links lock clean distclean
 
 help:
 	@echo "make book       build the book into _build/html (the first time, the environment too)"
@@ -25,6 +25,7 @@ help:
 	@echo "make test       everything CI runs: lint, types, unit tests, every notebook, the book, the browser"
 	@echo "make notebooks  execute every chapter again, in place"
 	@echo "make train      train one network: MODEL=$(MODEL) SCALE=$(SCALE) BUDGET=$(BUDGET) DATA=$(DATA)"
+	@echo "make bench      measure speed and memory here, and draw the figures of the training page"
 	@echo "make address    write the public address everywhere: URL=https://github.com/OWNER/NAME"
 	@echo "make links      ask every external link whether it still answers"
 	@echo "make lock       resolve requirements.txt into requirements.lock again"
@@ -62,7 +63,7 @@ lint: env
 
 # One thread for each of the workers; more would fight for the cores.
 unit: env
-	OMP_NUM_THREADS=1 $(PYTEST) -n $(JOBS) --durations=10 --cov --doctest-modules srlib tests/unit tests/notebooks
+	OMP_NUM_THREADS=1 $(PYTEST) -n $(JOBS) --durations=10 --cov --doctest-modules srlib benchmarks tests/unit tests/notebooks
 
 # Every chapter as a hosted notebook runs it, and its outputs compared with the committed ones.
 # Without workers: a training cell is promised a time on the whole machine.
@@ -79,6 +80,12 @@ notebooks: env
 train: env
 	$(BIN)/srlib train --model $(MODEL) --scale $(SCALE) --budget $(BUDGET) --data $(DATA) \
 		--out runs/$(MODEL)_x$(SCALE)_$(BUDGET) --resume
+
+# On a machine that does nothing else meanwhile.
+bench: env
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.inference
+	$(BIN)/python -m benchmarks.page
 
 address:
 	$(PYTHON) -m tools.address $(URL) $(if $(BRANCH),--branch $(BRANCH))

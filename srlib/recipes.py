@@ -171,7 +171,7 @@ def _espcn(budget: str, scale: int, variant: str) -> Recipe:
         recipe = _as_published(recipe, steps=1_000_000, patch=17 * scale, learning_rate=1e-2, last_layer=0.1, drops=2)
         return recipe.but(optimiser="adam", degradation="blur", clip=0.0)
     if budget == "quick":
-        return recipe.but(steps=3000, patch=16 * scale, learning_rate=4e-3, validate=150)
+        return recipe.but(steps=3000, patch=16 * scale, learning_rate=2e-3, validate=150)
     steps = 20_000 if budget == "colab" else 40_000
     return recipe.but(steps=steps, patch=24 * scale, validate=steps // 40)
 
