@@ -1,12 +1,12 @@
 """The training loop that most repositories have, written as well as it can be without changing what it is.
 
-HR and LR pictures are PNG files, made once. A `Dataset` opens a pair, cuts a random patch out of both, mirrors and
-turns it, and makes tensors of it. A `DataLoader` collects batches with worker processes. The loop moves a batch to
-the device, computes in float32 with channels first, steps with PyTorch's default Adam, and reads the loss at every
-step. So do BasicSR's `PairedImageDataset` and the loops of yjn870 and Lornatang, whose batches and patches
-`benchmarks.training` takes; some of them do more work (float conversion of whole pictures, an HDF5 file opened for
-every patch) that a good programmer would have seen, and that is left out here. `cached=True` is the faster variant:
-every file is decoded once and stays in memory. Read `Pairs`, then `Conventional`.
+HR and LR pictures are colour PNG files, made once. A `Dataset` opens a pair, cuts a random patch out of both, takes
+its luma where the network wants that, mirrors and turns it, and makes tensors of it. A `DataLoader` collects batches
+with worker processes. The loop moves a batch to the device, computes in float32 with channels first, steps with
+PyTorch's default Adam, and reads the loss at every step. So do BasicSR's `PairedImageDataset` and the loops of yjn870
+and Lornatang, whose batches and patches `benchmarks.training` takes; some of them do more work (conversion of whole
+pictures, an HDF5 file opened for every patch) that a good programmer would have seen, and that is left out here.
+`cached=True` is the faster variant: every file is decoded once and stays in memory. Read `Pairs`, then `Conventional`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ PREFETCH = 2  # batches that a worker makes in advance: DataLoader's default
 def write_pairs(pictures: Sequence[Tensor], scale: int, folder: Path, *, upsampled: bool) -> list[tuple[Path, Path]]:
     """Write uint8 `pictures` `(1, C, H, W)` and their MATLAB-bicubic LR as PNG; returns the (HR, LR) files.
 
-    With `upsampled=True` LR is enlarged again to the size of HR, as the loops for SRCNN and VDSR prepare it.
+    The pictures are RGB, as data sets come. With `upsampled=True` LR is enlarged again to the size of HR, as the loops
+    for SRCNN and VDSR prepare it.
     """
     files = []
     for number, picture in enumerate(pictures):
@@ -70,9 +71,18 @@ def decode(path: Path) -> Array:
     return array if cv2 is None else array[..., ::-1]  # OpenCV reads blue first
 
 
-def _tensor(array: Array) -> Tensor:
-    """(H, W, C) bytes to (C, H, W) float32 in [0, 1], as torchvision's `to_tensor` does."""
+def _tensor(array: npt.NDArray[Any]) -> Tensor:
+    """(H, W, C) of 0 … 255 to (C, H, W) float32 in [0, 1], as torchvision's `to_tensor` does."""
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1))).float().div_(255)
+
+
+_LUMA = np.array([65.481, 128.553, 24.966], np.float32) / np.float32(255)  # BT.601, studio range
+
+
+def luma(array: Array) -> npt.NDArray[np.float32]:
+    """(H, W, 3) bytes of a patch to its luma (H, W, 1) as floats in 16 … 235, as BasicSR's `bgr2ycbcr` does."""
+    y: npt.NDArray[np.float32] = array.astype(np.float32) @ _LUMA + np.float32(16)
+    return y[..., None]
 
 
 class Pairs(Dataset[tuple[Tensor, Tensor]]):
@@ -82,8 +92,16 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, files: Sequence[tuple[Path, Path]], scale: int, patch: int, *, upsampled: bool, cached: bool
+        self,
+        files: Sequence[tuple[Path, Path]],
+        scale: int,
+        patch: int,
+        *,
+        upsampled: bool,
+        cached: bool,
+        channels: int = 3,
     ) -> None:
+        self.channels = channels
         self.files, self.scale, self.patch, self.upsampled = files, scale, patch, upsampled
         self.arrays = [(decode(hr), decode(lr)) for hr, lr in files] if cached else None
 
@@ -105,9 +123,10 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
         flip_rows, flip_columns, transpose = (random.random() < 0.5 for _ in range(3))
         turned = []
         for x in (lr, hr):
-            x = x[::-1] if flip_rows else x
-            x = x[:, ::-1] if flip_columns else x
-            turned.append(_tensor(x.transpose(1, 0, 2) if transpose else x))
+            y = luma(x) if self.channels == 1 and x.shape[2] == 3 else x
+            y = y[::-1] if flip_rows else y
+            y = y[:, ::-1] if flip_columns else y
+            turned.append(_tensor(y.transpose(1, 0, 2) if transpose else y))
         return turned[0], turned[1]
 
 

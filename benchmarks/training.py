@@ -111,14 +111,15 @@ def best_workers(make: Callable[[int], Conventional]) -> int:
 
 
 def conventional_loops(
-    recipe: Recipe, pictures: Sequence[Tensor], device: torch.device, folder: Path
+    recipe: Recipe, colours: Sequence[Tensor], device: torch.device, folder: Path
 ) -> dict[str, Callable[[Recipe], Conventional]]:
     """The two conventional loops, each with its best number of workers, to be made anew for a recipe."""
-    upsampled = models.entry(recipe.model)[0].upsampled
-    files = write_pairs(pictures, recipe.scale, folder, upsampled=upsampled)
+    row = models.entry(recipe.model)[0]
+    files = write_pairs(colours, recipe.scale, folder, upsampled=row.upsampled)
     found: dict[str, Callable[[Recipe], Conventional]] = {}
     for name in (FILES, CACHED):
-        data = Pairs(files, recipe.scale, recipe.patch, upsampled=upsampled, cached=name == CACHED)
+        options = {"upsampled": row.upsampled, "cached": name == CACHED}
+        data = Pairs(files, recipe.scale, recipe.patch, **options, channels=row.channels)
 
         def make(workers: int, recipe: Recipe = recipe, name: str = name, data: Pairs = data) -> Conventional:
             return Conventional(name, recipe, data, device, workers)
@@ -136,11 +137,19 @@ def precision(loop: Loop) -> str:
 
 
 def throughput(
-    recipe: Recipe, pictures: Sequence[Tensor], device: torch.device, seconds: float, folder: Path
+    recipe: Recipe,
+    pictures: Sequence[Tensor],
+    colours: Sequence[Tensor],
+    device: torch.device,
+    seconds: float,
+    folder: Path,
 ) -> dict[str, Any]:
-    """Images a second of every loop, timed in turns, and their share of what the device can multiply."""
+    """Images a second of every loop, timed in turns, and their share of what the device can multiply.
+
+    `colours` are the same pictures in RGB, which the conventional loops read.
+    """
     limits = machine.limits(device)
-    loops: list[Loop] = [make(recipe) for make in conventional_loops(recipe, pictures, device, folder).values()]
+    loops: list[Loop] = [make(recipe) for make in conventional_loops(recipe, colours, device, folder).values()]
     loops.append(Engine(OURS, recipe, pictures, device, Speed()))
     left_out = []
     for name, speed in variants(device).items():
@@ -171,10 +180,15 @@ def throughput(
 
 
 def to_target(
-    recipe: Recipe, pictures: Sequence[Tensor], device: torch.device, seconds: float, folder: Path
+    recipe: Recipe,
+    pictures: Sequence[Tensor],
+    colours: Sequence[Tensor],
+    device: torch.device,
+    seconds: float,
+    folder: Path,
 ) -> dict[str, Any]:
     """Seconds until test photographs are `race.GAIN` dB above bicubic, for the conventional loops and ours."""
-    makers: dict[str, Callable[[Recipe], Loop]] = dict(conventional_loops(recipe, pictures, device, folder))
+    makers: dict[str, Callable[[Recipe], Loop]] = dict(conventional_loops(recipe, colours, device, folder))
     makers[OURS] = lambda recipe: Engine(OURS, recipe, pictures, device, Speed())
     return race.run(makers, recipe, device, 6 * seconds)
 
@@ -184,11 +198,12 @@ def measure(name: str, data: str, device: torch.device, seconds: float) -> dict[
     torch.backends.cudnn.benchmark = True  # as the repositories do; patches never change their size
     full, quick = work(name, "full"), work(name, "quick")
     pictures = read_training_set(data, models.entry(name)[0].channels, full.scale, full.patch).kept
+    colours = read_training_set(data, 3, full.scale, full.patch).kept
     keys = ("model", "variant", "scale", "batch", "patch", "loss")
     result = {key: value for key, value in dataclasses.asdict(full).items() if key in keys}
     with tempfile.TemporaryDirectory() as folder:
-        result |= throughput(full, pictures, device, seconds, Path(folder))
-        result["target"] = to_target(quick, pictures, device, seconds, Path(folder))
+        result |= throughput(full, pictures, colours, device, seconds, Path(folder))
+        result["target"] = to_target(quick, pictures, colours, device, seconds, Path(folder))
     return result
 
 

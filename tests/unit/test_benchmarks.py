@@ -15,6 +15,7 @@ import torch
 
 from benchmarks import conventional, inference, machine, page, timing, training
 from benchmarks.conventional import Conventional, Pairs, write_pairs
+from srlib import image
 from srlib.degrade import imresize
 from srlib.devices import Speed
 from srlib.patches import PatchSampler
@@ -75,6 +76,18 @@ def test_every_patch_is_a_piece_of_a_picture_with_its_own_lr(
         for a, b in zip(lr, hr, strict=True):
             want = known[(b * 255).round().to(torch.uint8).contiguous().numpy().tobytes()]
             assert torch.equal((a * 255).round().to(torch.uint8), want)
+
+
+def test_luma_is_taken_as_srlib_takes_it(tmp_path: Path) -> None:
+    """Theirs from bytes of a patch, ours from floats of the picture: the same number but for rounding."""
+    (rgb, _) = pictures(3)
+    ours = image.rgb_to_y(rgb.float() / 255)[0, 0] * 255
+    theirs = conventional.luma(rgb[0].permute(1, 2, 0).numpy())[..., 0]
+    assert abs(ours.numpy() - theirs).max() < 1e-3
+    recipe = TINY.but(patch=12)
+    files = write_pairs(pictures(3), 3, tmp_path, upsampled=False)
+    lr, hr = Pairs(files, 3, recipe.patch, upsampled=False, cached=False, channels=1)[0]
+    assert (lr.shape, hr.shape) == ((1, 4, 4), (1, 12, 12))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
