@@ -48,6 +48,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # on the disk before the old file goes: a power cut leaves one of the two
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -101,7 +103,7 @@ def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write a network's weights as float32 safetensors, atomically."""
+    """Write a network's weights as safetensors, atomically."""
     from safetensors.torch import save_file
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}

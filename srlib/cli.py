@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import srlib
+from srlib._registry import DataError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,20 +89,17 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _settings(words: list[str], known: dict[str, Any]) -> dict[str, Any]:
-    """`["loss=l1", "batch=8"]` as changes to a recipe: numbers are numbers, everything else is a word."""
+    """`["loss=l1", "batch=8", "scales=2,4"]` as changes to a recipe, each of the kind that the recipe has there."""
     changes: dict[str, Any] = {}
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or name not in known:
             raise ValueError(f"--set takes NAME=VALUE with a number of the recipe ({', '.join(known)}), not {word!r}")
         try:
-            changes[name] = json.loads(value)
-        except json.JSONDecodeError:
-            changes[name] = value
-        if isinstance(changes[name], list):
-            changes[name] = tuple(changes[name])
-        if type(changes[name]) not in ((int, float) if isinstance(known[name], float) else (type(known[name]), tuple)):
-            raise ValueError(f"{name} is {known[name]!r} in the recipe; {value!r} is of another kind")
+            kind = type(known[name])
+            changes[name] = tuple(int(s) for s in value.split(",") if s) if kind is list else kind(value)
+        except ValueError as error:
+            raise ValueError(f"{name} is {known[name]!r} in the recipe; {value!r} is of another kind") from error
     return changes
 
 
@@ -239,8 +237,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         args.run(args)
-    except (ValueError, OSError, RuntimeError, ImportError, FloatingPointError) as error:
+    except (ValueError, OSError, DataError, ImportError, FloatingPointError) as error:
         print(f"srlib {args.command}: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's; anything else is a bug, and its place is wanted
+            raise
+        print(f"srlib {args.command}: the device has too little memory: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

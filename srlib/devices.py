@@ -56,8 +56,8 @@ class Speed:
         bfloat16: convolutions in bfloat16, except the last one. None: where the device is fast at it.
         channels_last: pixels in memory with their channels side by side, as the fast convolutions want them.
         fused: one kernel for the whole optimiser step.
-        compile: "" for none, or a mode of `torch.compile`: "default", or "reduce-overhead", which records the step as
-            CUDA graphs. Takes up to a minute at the start, and a C++ compiler on a CPU.
+        compile: "" for none, or a mode of `torch.compile`: "default", or "reduce-overhead", which records the
+            network's passes as CUDA graphs. Takes up to a minute at the start, and a C++ compiler on a CPU.
     """
 
     bfloat16: bool | None = None
@@ -66,7 +66,7 @@ class Speed:
     compile: str = ""
 
     def __post_init__(self) -> None:
-        modes = ("", "default", "reduce-overhead", "max-autotune")
+        modes = ("", "default", "reduce-overhead")
         if self.compile not in modes:
             raise ValueError(f"compile is one of {', '.join(repr(m) for m in modes)}, not {self.compile!r}")
 

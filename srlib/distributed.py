@@ -48,6 +48,12 @@ class Group:
         received: T = box[0]
         return received
 
+    def mean(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The mean of each number over all processes."""
+        if self.world > 1:
+            dist.all_reduce(numbers)
+        return numbers / self.world
+
 
 @contextmanager
 def joined(device: str) -> Iterator[Group]:
@@ -59,7 +65,7 @@ def joined(device: str) -> Iterator[Group]:
     if world == 1:
         yield Group(0, 1, pick_device(device))
         return
-    local = int(os.environ["LOCAL_RANK"])
+    local = int(os.environ.get("LOCAL_RANK", "0"))
     place = pick_device(device)
     if place.type == "cuda":
         if local >= torch.cuda.device_count():
@@ -72,13 +78,7 @@ def joined(device: str) -> Iterator[Group]:
     ours = not dist.is_initialized()
     if ours:
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
-    try:
-        yield Group(dist.get_rank(), dist.get_world_size(), place)
-    finally:
-        if ours:
-            dist.destroy_process_group()
-
-
-def was_restarted() -> bool:
-    """Whether `torchrun` started this process again after one of the group had died."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    yield Group(dist.get_rank(), dist.get_world_size(), place)
+    # Only when all went well: after an error in one process the others may be waiting for it, and would for ever.
+    if ours:
+        dist.destroy_process_group()

@@ -90,6 +90,7 @@ class GanTrainer(Trainer):
         against = losses.discriminator_adversarial(real, fake)
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         against.backward()  # type: ignore[no-untyped-call]
+        clip_gradients(self.discriminator, self.recipe, rate)
         self.discriminator_optimiser.step()
 
         content = self.content(sr, hr)
@@ -112,6 +113,10 @@ class GanTrainer(Trainer):
         parts = {"loss": loss, "content": content, "adversarial": adversarial, "discriminator": against}
         parts |= {"d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()}
         return {name: part.detach() for name, part in parts.items()}
+
+    def is_finite(self) -> bool:
+        """Whether every weight of both players is a number."""
+        return super().is_finite() and all(bool(torch.isfinite(p).all()) for p in self.discriminator.parameters())
 
     def state(self) -> dict[str, Any]:
         """Everything that decides how training goes on, the discriminator too."""

@@ -132,9 +132,9 @@ class PatchSampler:
         self.scale, self.patch, self.batch, self.upsampled, self.part = scale, patch, batch, upsampled, part
         self.device = torch.device(device)
         self.hr = _store(hr)
-        self.lr = _store([_shrink(p, scale, degradation) for p in hr])
+        self.lr = _store([shrink(p, scale, degradation) for p in hr])
         places = (self.lr.height - patch // scale + 1) * (self.lr.width - patch // scale + 1)
-        self._places = places.cpu().double()
+        self._odds = places.cpu().double()
         self._heights, self._widths = self.lr.height.cpu(), self.lr.width.cpu()
         self._up = _enlarging_matrix(patch, scale).to(device)
         self.generator = torch.Generator().manual_seed(seed)
@@ -142,7 +142,7 @@ class PatchSampler:
     def next(self) -> Batch:
         """The next batch; the state of `generator` decides which."""
         n, p = self.batch, self.patch // self.scale
-        picture = torch.multinomial(self._places, n, replacement=True, generator=self.generator)
+        picture = torch.multinomial(self._odds, n, replacement=True, generator=self.generator)
         u = torch.rand(2, n, dtype=torch.float64, generator=self.generator)
         top = (u[0] * (self._heights[picture] - p + 1)).long()
         left = (u[1] * (self._widths[picture] - p + 1)).long()
@@ -223,7 +223,8 @@ class MixedSampler:
             sampler.generator.set_state(state[str(number)])
 
 
-def _shrink(hr: Tensor, scale: int, degradation: Degradation) -> Tensor:
+def shrink(hr: Tensor, scale: int, degradation: Degradation) -> Tensor:
+    """LR bytes from HR bytes `(1, C, H, W)`, sides multiples of `scale`."""
     if degradation == "blur":
         return to_uint8(blur_down(hr.float() / 255, scale))
     return imresize(hr, 1 / scale)

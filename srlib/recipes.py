@@ -9,6 +9,7 @@ functions below it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
@@ -40,7 +41,7 @@ class Recipe:
         last_layer: factor on the learning rate of the last layer.
         weight_decay: of the optimiser.
         warmup: steps over which the rate rises from zero.
-        schedule: after that, half a "cosine" down to `final`, or "step": `drops` times a tenth, evenly spaced.
+        schedule: half a "cosine" down to `final`, or "step": `drops` times a tenth, evenly spaced.
         final: share of `learning_rate` left at the end of the cosine.
         drops: see `schedule`.
         ema: decay of the averaged weights that are scored and saved; 0 keeps the last weights.
@@ -98,6 +99,12 @@ class Recipe:
             )
         if not 0 <= 2 * self.border < self.patch:
             raise ValueError(f"border {self.border} leaves nothing of a patch of {self.patch}")
+        for name in ("learning_rate", "last_layer", "total_variation", "weight_decay", "final", "clip", "theta"):
+            number = getattr(self, name)
+            if not (math.isfinite(number) and number >= 0) or (name == "learning_rate" and number == 0):
+                raise ValueError(
+                    f"{name} is a finite number, {'above' if name == 'learning_rate' else 'at least'} 0, not {number}"
+                )
         if min(self.steps, self.batch, self.validate) < 1:
             raise ValueError(
                 f"steps, batch and validate are at least 1, not {self.steps}, {self.batch}, {self.validate}"
@@ -132,6 +139,8 @@ class GanRecipe(Recipe):
             raise ValueError(
                 f"the discriminator halves a patch four times: patch is a multiple of 16, not {self.patch}"
             )
+        if self.border or self.scales:
+            raise ValueError("the discriminator judges whole patches of one scale: border and scales stay empty")
         if self.adversarial < 0 or self.discriminator_rate <= 0:
             raise ValueError("adversarial is at least 0 and discriminator_rate above 0")
 
@@ -143,9 +152,10 @@ def _srcnn(budget: str, scale: int, variant: str) -> Recipe:
     """SRCNN with Adam and MSE.
 
     The authors (their training files): SGD at 1e-4 and a tenth of that in the last layer, weights from N(0, 0.001),
-    15 million steps of 128 patches of 33×33 pixels, of which the unpadded network scores the inner 21×21. Their loss
+    15 million steps of 128 patches of 33×33 pixels, of which the unpadded 9-1-5 scores the inner 21×21. Their loss
     is half the square error summed over a patch, ours is its mean, so that their rate has to be multiplied by the
-    number of pixels over two. The table of deviations in chapter 3 says what each was measured to be worth.
+    number of pixels over two. Left out of `paper`: their biases learn at a tenth of the rate, and they neither mirror
+    nor turn patches. The table of deviations in chapter 3 says what each was measured to be worth.
     """
     lost = {"9-1-5": 6, "9-3-5": 7, "9-5-5": 8}[variant]
     recipe = Recipe("srcnn", budget, scale, variant, patch=60, border=lost)
@@ -164,12 +174,13 @@ def _espcn(budget: str, scale: int, variant: str) -> Recipe:
     """ESPCN with Adam and MSE on bicubic LR.
 
     The paper: LR by Gaussian blur and subsampling, patches of 17 LR pixels, a rate from 0.01 down to 0.0001 when
-    nothing improves, a tenth of it in the last layer. It names neither optimiser nor batch; Adam and 16 are ours.
+    nothing improves, a tenth of it in the last layer. It names neither optimiser nor batch nor number of steps;
+    `paper` takes SGD with momentum, 16 and a million. With Adam that rate destroys the network, as was tried.
     """
     recipe = Recipe("espcn", budget, scale, variant, clip=0.05)  # without, 2e-3 throws it off after 1,000 steps
     if budget == "paper":
         recipe = _as_published(recipe, steps=1_000_000, patch=17 * scale, learning_rate=1e-2, last_layer=0.1, drops=2)
-        return recipe.but(optimiser="adam", degradation="blur", clip=0.0)
+        return recipe.but(degradation="blur", clip=0.0)
     if budget == "quick":
         return recipe.but(steps=3000, patch=16 * scale, learning_rate=2e-3, validate=150)
     steps = 20_000 if budget == "colab" else 40_000
@@ -180,13 +191,15 @@ def _vdsr(budget: str, scale: int, variant: str) -> Recipe:
     """VDSR with Adam and MSE, ×2, ×3 and ×4 in one network; quick: one scale, so that a minute is enough.
 
     The paper: SGD at 0.1, a tenth of it every 20 of 80 epochs (9,960 steps in all) of 64 patches of 41×41, weight
-    decay 1e-4, each number of the gradient clipped to ±θ/rate. θ is not printed; 0.01 is what kept our runs from
-    diverging. 41 is no multiple of any scale; the nearest that is one of all three is 48.
+    decay 1e-4, each number of the gradient clipped to ±θ/rate. θ is not printed: with 0.01 most of our network was dead
+    after a hundred steps, with 0.001 it learns. Their loss is half the square error summed over a patch, ours its mean;
+    while the clipping acts, that changes nothing. 41 is no multiple of any scale, the nearest of all three is 48, and
+    66 patches can be shared by three scales.
     """
     recipe = Recipe("vdsr", budget, scale, variant)
     if budget == "paper":
         recipe = _as_published(recipe, steps=9960, batch=66, patch=48, learning_rate=0.1, drops=3)
-        return recipe.but(scales=(2, 3, 4), weight_decay=1e-4, theta=0.01)
+        return recipe.but(scales=(2, 3, 4), weight_decay=1e-4, theta=0.001)
     if budget == "quick":
         return recipe.but(steps=250, batch=8, patch=36 if scale == 3 else 32, warmup=20, ema=0.98, validate=50)
     steps = 3000 if budget == "colab" else 30_000
@@ -196,7 +209,9 @@ def _vdsr(budget: str, scale: int, variant: str) -> Recipe:
 def _srresnet(budget: str, scale: int, variant: str) -> Recipe:
     """SRResNet with Adam and MSE.
 
-    The paper: a constant 1e-4, a million steps of 16 patches of 96×96, no averaged weights.
+    The paper: a constant 1e-4, a million steps of 16 patches of 96×96, no averaged weights. Its SRResNet-VGG22 is
+    `.but(loss="vgg22", total_variation=2e-8)`. LR is bicubic, as its section on training says (§3.2); another
+    sentence (§2) has a Gaussian blur first, which is `.but(degradation="blur")`.
     """
     recipe = Recipe("srresnet", budget, scale, variant, patch=96)
     if budget == "paper":
@@ -210,8 +225,9 @@ def _srresnet(budget: str, scale: int, variant: str) -> Recipe:
 def _srgan(budget: str, scale: int, variant: str) -> GanRecipe:
     """SRGAN from a trained SRResNet: content at VGG-19's conv2_2 (the paper's SRGAN-VGG22) + 1e-3 adversarial.
 
-    `quick` takes MSE as content (the paper's SRGAN-MSE), so that it needs no download. The paper: 1e5 steps at 1e-4,
-    then as many at 1e-5; its main result has `loss="vgg54"`.
+    `quick` takes MSE as content, so that it needs no download. The paper's SRGAN-MSE has it, too, but on pictures in
+    [-1, 1], where it is four times as large as on [0, 1]: here the adversarial loss weighs four times as much. The
+    paper: 1e5 steps at 1e-4, then as many at 1e-5; its main result has `loss="vgg54"`.
     """
     recipe = GanRecipe("srgan", budget, scale, variant, patch=96, learning_rate=1e-4, loss="vgg22", warmup=0)
     if budget == "paper":

@@ -23,7 +23,7 @@ from srlib.recipes import Recipe
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
-    """The learning rate of a step (from 0): a linear rise over `warmup`, then half a cosine, or drops to a tenth."""
+    """The learning rate of a step (from 0): half a cosine, or drops to a tenth, times a linear rise over `warmup`."""
     rise = min(1.0, (step + 1) / max(1, recipe.warmup))
     if recipe.schedule == "step":
         return recipe.learning_rate * rise * 0.1 ** (step * (recipe.drops + 1) // recipe.steps)
@@ -31,15 +31,16 @@ def rate_at(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * rise * (recipe.final + (1 - recipe.final) * fall)
 
 
-def optimiser_for(model: nn.Module, recipe: Recipe, fused: bool, rate: float = 1.0) -> torch.optim.Optimizer:
+def optimiser_for(model: nn.Module, recipe: Recipe, fused: bool, factor: float = 1.0) -> torch.optim.Optimizer:
     """Adam or SGD as the recipe says; each group of parameters has a `factor` on the scheduled learning rate."""
     *_, last = (m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear))
     ending = {id(p) for p in last.parameters()}
-    groups = [{"params": [p for p in model.parameters() if id(p) not in ending], "factor": rate}]
-    groups.append({"params": list(last.parameters()), "factor": rate * recipe.last_layer})
+    groups = [{"params": [p for p in model.parameters() if id(p) not in ending], "factor": factor}]
+    groups.append({"params": list(last.parameters()), "factor": factor * recipe.last_layer})
+    one_kernel = True if fused else None  # None is PyTorch's default, False a loop over the layers
     if recipe.optimiser == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, weight_decay=recipe.weight_decay, fused=fused)
-    return torch.optim.Adam(groups, weight_decay=recipe.weight_decay, fused=fused)
+        return torch.optim.SGD(groups, momentum=0.9, weight_decay=recipe.weight_decay, fused=one_kernel)
+    return torch.optim.Adam(groups, weight_decay=recipe.weight_decay, fused=one_kernel)
 
 
 def clip_gradients(model: nn.Module, recipe: Recipe, rate: float) -> None:
@@ -81,6 +82,8 @@ class Trainer:
         self.recipe, self.device, self.step = recipe, self.group.device, 0
         self.speed = speed or Speed()
         self.bfloat16 = has_bfloat16(self.device) if self.speed.bfloat16 is None else self.speed.bfloat16
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # patches never change their size: try which algorithm is fastest
         self.fused = self.speed.fused and self.device.type in ("cpu", "cuda")
         row, variant = models.entry(recipe.model, recipe.variant)
         if recipe.scales and not row.upsampled:
@@ -200,4 +203,6 @@ class Trainer:
         self.ema.model.load_state_dict(state["ema"])
         for optimiser, content in zip(self.optimisers(), state["optimisers"], strict=True):
             optimiser.load_state_dict(content)
+            for group in optimiser.param_groups:
+                group["fused"] = True if self.fused else None
         self.sampler.load_state_dict(state["sampler"])

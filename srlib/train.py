@@ -25,7 +25,7 @@ from srlib import losses, models
 from srlib._paths import commit
 from srlib.checkpoint import Checkpoint, append_line, read_log, save_weights, write_atomically
 from srlib.devices import Speed, device_name
-from srlib.distributed import Group, joined, was_restarted
+from srlib.distributed import Group, joined
 from srlib.gan import GanTrainer
 from srlib.recipes import GanRecipe, Recipe
 from srlib.steps import Trainer, rate_at
@@ -154,14 +154,19 @@ def _run(
 
     checkpoint, log = Checkpoint(folder / "checkpoint.pt"), folder / "log.jsonl"
     here = group.from_first(checkpoint.path.exists())
-    if here and not (resume or was_restarted()):
+    if here and not resume:
         raise ValueError(f"{folder} holds a run already: pass resume=True to go on with it, or choose another folder")
     pictures = read_training_set(data, models.entry(recipe.model)[0].channels, recipe.scale, recipe.patch)
     record = pictures.record | extra
+    if group.from_first(record) != record:
+        raise ValueError(f"process {group.rank} has other pictures or starting weights than the first one: {record}")
     made = {"device": device_name(group.device), "torch": str(torch.__version__), "commit": commit()}
     if group.world > 1:
         made["device"] = f"{group.world} × {made['device']}"
     trainer = make(pictures, group)
+    made["precision"] = "bfloat16" if trainer.bfloat16 else "float32"
+    held = pictures.held
+    del pictures  # the trainer has its own copy, on the device
     seconds, score = 0.0, math.nan
     if here:
         state = group.from_first(checkpoint.load(recipe.as_dict(), record) if group.is_first else {})
@@ -185,11 +190,12 @@ def _run(
             bar.update()
             if trainer.step % recipe.validate and trainer.step < recipe.steps:
                 continue
+            mean = group.mean(torch.stack(list(totals.values()))) / (trainer.step - since)
             if group.is_first:  # the others wait for it at their next step
-                means = {name: float(value) / (trainer.step - since) for name, value in totals.items()}
+                means = dict(zip(totals, mean.tolist(), strict=True))
                 _stop_if_diverged(trainer, means["loss"], since, checkpoint)
                 seconds = time.perf_counter() - started
-                score = validate(trainer.ema.model, pictures.held, recipe.scale, group.device)
+                score = validate(trainer.ema.model, held, recipe.scale, group.device, recipe.degradation)
                 rate = trainer.optimiser.param_groups[0]["lr"]
                 write(
                     {"step": trainer.step, **means, "psnr": score, "learning_rate": rate, "seconds": round(seconds, 3)}
@@ -210,7 +216,7 @@ def _run(
             "seconds": round(seconds, 1),
             **made,
             **extra,
-            "training_set": pictures.record,
+            "training_set": {key: value for key, value in record.items() if key not in extra},
             "validation_psnr_db": score,
         }
         write_atomically(folder / "card.json", lambda path: path.write_text(json.dumps(card, indent=1) + "\n", "utf-8"))
@@ -223,7 +229,7 @@ def _stop_if_diverged(trainer: Trainer, mean: float, since: int, checkpoint: Che
     good = f"the last good checkpoint is {checkpoint.path}" if checkpoint.path.exists() else "none was saved"
     raise FloatingPointError(
         f"training diverged between steps {since} and {trainer.step} (mean loss {mean}); {good}. "
-        "A lower learning rate or a clipped gradient (recipe.clip) is the usual cure"
+        "A lower learning rate or a clipped gradient (recipe.clip), in another folder, is the usual cure"
     )
 
 
@@ -236,6 +242,11 @@ def _books(log: Path, step: int, tensorboard: bool, first: bool) -> Iterator[Cal
     if not first:
         yield lambda entry: None
         return
+    if tensorboard:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ImportError("tensorboard=True needs the package tensorboard: pip install tensorboard") from error
     log.parent.mkdir(parents=True, exist_ok=True)
     known = [entry for entry in read_log(log) if entry["step"] <= step] if log.exists() else []
     lines = "".join(json.dumps(entry) + "\n" for entry in known)
@@ -243,10 +254,6 @@ def _books(log: Path, step: int, tensorboard: bool, first: bool) -> Iterator[Cal
     if not tensorboard:
         yield lambda entry: append_line(log, entry)
         return
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError("tensorboard=True needs the package tensorboard: pip install tensorboard") from error
 
     def write(entry: dict[str, Any]) -> None:
         append_line(log, entry)

@@ -67,8 +67,9 @@ class VDSR(nn.Module):
         """He initialisation as in the paper (§5.2), biases zero.
 
         "paper" stops there, and the first output is the input plus noise as strong as itself. "ours" multiplies the
-        last layer by 0.002: with the residual, training then starts within 0.1 dB of bicubic. Without the residual
-        the two are the same.
+        last layer by 0.01, so that with the residual training starts near bicubic, and makes the filters of the first
+        layer add up to zero: what travels through the layers is then detail, not brightness, of which bfloat16 would
+        round the detail away. Without the residual the two are the same.
         """
         if start not in ("ours", "paper"):
             raise ValueError(f"start must be ours or paper, not {start!r}")
@@ -78,8 +79,12 @@ class VDSR(nn.Module):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         if start == "ours" and self.residual:
+            first, last = self.layers[0], self.layers[-1]
+            assert isinstance(first, nn.Conv2d)
+            assert isinstance(last, nn.Conv2d)
             with torch.no_grad():
-                self.layers[-1].weight.mul_(0.002)  # type: ignore[operator]
+                first.weight -= first.weight.mean((1, 2, 3), keepdim=True)
+                last.weight *= 0.01
 
     def forward(self, x: Tensor, upsampled: bool = False) -> Tensor:
         """LR luma `(N, 1, h, w)` in [0, 1] to SR luma `(N, 1, h·scale, w·scale)`, not clipped.
@@ -90,8 +95,11 @@ class VDSR(nn.Module):
         if x.ndim != 4 or x.shape[1] != 1:
             raise ValueError(f"VDSR works on luma (N, 1, h, w), not {tuple(x.shape)}; srlib.upscale takes colour")
         x = x if upsampled else bicubic_up(x, self.scale)  # (N, 1, H, W)
-        r = x
-        for layer in self.layers[:-1]:
+        first = self.layers[0]
+        assert isinstance(first, nn.Conv2d)
+        with torch.autocast(x.device.type, enabled=False):  # detail is small against brightness: 8 bits would lose it
+            r: Tensor = F.relu(first(x.to(first.weight.dtype)))  # (N, 64, H, W)
+        for layer in self.layers[1:-1]:
             r = F.relu(layer(r))  # (N, 64, H, W)
         last = self.layers[-1]
         assert isinstance(last, nn.Conv2d)

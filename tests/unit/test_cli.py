@@ -87,7 +87,7 @@ def test_train_with_another_number_and_two_players(tmp_path: Path, capsys: pytes
         (["--set", "loss"], "--set takes NAME=VALUE"),
         (["--set", "bach=2"], "bach=2"),
         (["--set", "batch=many"], "batch is 8 in the recipe"),
-        (["--set", "scales=[2,4]", "--scratch"], "one scale built in"),
+        (["--set", "scales=2,4", "--scratch"], "whole patches of one scale"),
         ([], "Train srresnet b4 ×2 first"),
         (["--compile", "quick", "--scratch"], "compile is one of"),
         (["--set", "loss=vgg22", "--scratch"], "--vgg FILE"),

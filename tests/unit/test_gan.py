@@ -100,6 +100,8 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
         train.fit_gan(TINY.but(loss="vgg22"), folder, out, scratch=True, device="cpu", progress=False)
     with pytest.raises(ValueError, match="multiple of 16"):
         TINY.but(patch=24)
+    with pytest.raises(ValueError, match="whole patches"):
+        TINY.but(border=4)
     with pytest.raises(ValueError, match="at least 0"):
         TINY.but(adversarial=-1.0)
     assert not out.exists()

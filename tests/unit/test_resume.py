@@ -189,7 +189,7 @@ def test_alone_is_a_group_of_one() -> None:
         assert group.from_first("x") == "x"
 
 
-def test_compiled_training_learns_the_same(folder: Path) -> None:
+def test_speed_does_not_change_what_is_learnt(folder: Path) -> None:
     """`Speed` changes how fast, not what: without bfloat16 each setting gives the same loss but for rounding."""
     pictures = train.read_training_set(str(folder), 1).kept
     losses = []

@@ -61,6 +61,8 @@ class Brightening:
 
 
 class Grey(nn.Module):
+    scale, channels, overlap = 3, 1, 0
+
     def __init__(self) -> None:
         super().__init__()
         self.level = nn.Parameter(torch.zeros(()))

@@ -174,6 +174,10 @@ def test_mistakes_in_a_recipe_are_named() -> None:
         TINY.but(loss="mae")
     with pytest.raises(ValueError, match="from 1 on"):
         TINY.but(scale=0)
+    with pytest.raises(ValueError, match="learning_rate is a finite number, above 0, not nan"):
+        TINY.but(learning_rate=math.nan)
+    with pytest.raises(ValueError, match="weight_decay is a finite number, at least 0"):
+        TINY.but(weight_decay=-1.0)
     with pytest.raises(ValueError, match="no loss 'mae'"):
         losses.build("mae")
 
