@@ -32,6 +32,17 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small training set: four pictures cut from bundled photographs."""
+    from srlib import datasets, image
+
+    path = tmp_path_factory.mktemp("pictures")
+    for name in ("brick", "camera", "hopper", "rocket"):
+        image.save(datasets.photo(name)[..., 100:148, 100:164], path / f"{name}.png")
+    return path
+
+
+@pytest.fixture(scope="session")
 def benchmark_set() -> Callable[[str], Path]:
     """`benchmark_set("set5")` is the folder of that set, from mirror or cache; nothing is downloaded."""
 
