@@ -118,28 +118,15 @@ class Trainer:
 
     def _sampler(self, pictures: Sequence[Tensor]) -> PatchSampler | MixedSampler:
         recipe = self.recipe
+        how: dict[str, Any] = {
+            "degradation": recipe.degradation,
+            "device": self.device,
+            "seed": recipe.seed,
+            "part": self.group.part,
+        }
         if recipe.scales:
-            return MixedSampler(
-                pictures,
-                recipe.scales,
-                recipe.patch,
-                recipe.batch,
-                degradation=recipe.degradation,
-                device=self.device,
-                seed=recipe.seed,
-                part=self.group.part,
-            )
-        return PatchSampler(
-            pictures,
-            recipe.scale,
-            recipe.patch,
-            recipe.batch,
-            upsampled=self.upsampled,
-            degradation=recipe.degradation,
-            device=self.device,
-            seed=recipe.seed,
-            part=self.group.part,
-        )
+            return MixedSampler(pictures, recipe.scales, recipe.patch, recipe.batch, **how)
+        return PatchSampler(pictures, recipe.scale, recipe.patch, recipe.batch, upsampled=self.upsampled, **how)
 
     def start_step(self) -> float:
         """Set the learning rate of this step in every group of every optimiser; returns it."""
