@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from srlib.devices import pick_device
 
@@ -77,8 +79,22 @@ def joined(device: str) -> Iterator[Group]:
         torch.cuda.set_device(place)
     ours = not dist.is_initialized()
     if ours:
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", **_meeting())
     yield Group(dist.get_rank(), dist.get_world_size(), place)
     # Only when all went well: after an error in one process the others may be waiting for it, and would for ever.
     if ours:
         dist.destroy_process_group()
+
+
+def _meeting() -> dict[str, Any]:
+    """Where the processes leave each other their addresses, as arguments of `init_process_group`.
+
+    `torchrun` keeps one store for all its restarts (PyTorch 2.14), and a process that starts again could find there
+    the address of one that is dead. On one machine every restart therefore has its own part of the store. Several
+    machines count their restarts apart; for them `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` makes `torchrun` open a new
+    store each time, as the training page says.
+    """
+    store, rank, world = next(rendezvous("env://"))
+    if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
+        store = PrefixStore(f"restart {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    return {"store": store, "rank": rank, "world_size": world}

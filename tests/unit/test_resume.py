@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,7 @@ if "adversarial" in numbers:
 else:
     train.fit(Recipe(**numbers), data, out, speed=Speed(bfloat16=False), **same)
 """
+MINUTES = 4  # more than any of the jobs below takes; a job that hangs is a failure, not a wait
 TOGETHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3"]
 
 
@@ -56,6 +59,24 @@ def filled(command: list[str], recipe: Recipe, out: Path) -> list[str]:
     return [{"RECIPE": json.dumps(recipe.as_dict()), "OUT": str(out)}.get(part, part) for part in command]
 
 
+def run(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, timeout=60 * MINUTES)
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A job that the test watches; whatever goes wrong, it is gone afterwards."""
+    with subprocess.Popen([sys.executable, *arguments]) as job:
+        try:
+            yield job
+        finally:
+            job.terminate()  # `torchrun` then ends its processes, too
+            try:
+                job.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                job.kill()
+
+
 def lines(out: Path) -> int:
     log = out / "log.jsonl"
     return len(log.read_text().splitlines()) if log.exists() else 0
@@ -64,11 +85,11 @@ def lines(out: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", [PIXEL, GAN], ids=["fit", "fit_gan"])
 def test_resume_after_kill_9_ends_in_the_same_bits(recipe: Recipe, command: list[str], tmp_path: Path) -> None:
-    subprocess.run([sys.executable, *filled(command, recipe, tmp_path / "whole")], check=True)
+    run(*filled(command, recipe, tmp_path / "whole"))
     kills, out, chance = 0, tmp_path / "killed", random.Random(0)
     while not (out / "model.safetensors").exists():
         before = lines(out)
-        with subprocess.Popen([sys.executable, *filled(command, recipe, out)]) as process:
+        with started(*filled(command, recipe, out)) as process:
             while not kills and process.poll() is None:  # wait until it got on a little, then kill it anywhere
                 if lines(out) > before + 1:
                     time.sleep(0.1 * chance.random())
@@ -76,7 +97,7 @@ def test_resume_after_kill_9_ends_in_the_same_bits(recipe: Recipe, command: list
                     kills += 1
                     break
                 time.sleep(0.005)
-            process.wait()
+            process.wait(timeout=60 * MINUTES)
     assert kills == 1
     assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
     strip = [
@@ -132,7 +153,7 @@ def farthest(a: Path, b: Path) -> float:
 def test_two_processes_end_where_one_does(model: str, command: list[str], tmp_path: Path) -> None:
     recipe = Recipe(model, "quick", 2, steps=30, batch=4, patch=16, warmup=5, validate=10)
     for out, how in (("one", []), ("two", TOGETHER)):
-        subprocess.run([sys.executable, *how, *filled(command, recipe, tmp_path / out)], check=True)
+        run(*how, *filled(command, recipe, tmp_path / out))
     assert farthest(tmp_path / "one", tmp_path / "two") < 1e-5
     logs = [[e["step"] for e in read_log(tmp_path / out / "log.jsonl")] for out in ("one", "two")]
     assert logs == [[10, 20, 30]] * 2
@@ -143,23 +164,36 @@ def test_two_processes_end_where_one_does(model: str, command: list[str], tmp_pa
 @pytest.mark.slow
 def test_with_one_of_two_workers_killed_the_job_finishes(command: list[str], tmp_path: Path) -> None:
     recipe = PIXEL.but(validate=10)
-    subprocess.run([sys.executable, *TOGETHER, *filled(command, recipe, tmp_path / "whole")], check=True)
+    run(*TOGETHER, *filled(command, recipe, tmp_path / "whole"))
     out = tmp_path / "killed"
-    with subprocess.Popen([sys.executable, *TOGETHER, *filled(command, recipe, out)]) as job:
+    with started(*TOGETHER, *filled(command, recipe, out)) as job:
         while lines(out) < 3:
             assert job.poll() is None
             time.sleep(0.01)
         os.kill(int(Path(f"{out}.1.pid").read_text()), signal.SIGKILL)
-        assert job.wait(timeout=120) == 0
+        assert job.wait(timeout=60 * MINUTES) == 0
     assert [e["step"] for e in read_log(out / "log.jsonl")] == list(range(10, 151, 10))
     assert farthest(tmp_path / "whole", out) < 1e-5
+
+
+def test_a_restart_does_not_see_what_the_dead_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`torchrun` serves one store for all restarts; with the address of a dead process in it, no job came back."""
+    server = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    found = {"MASTER_ADDR": "localhost", "MASTER_PORT": server.port, "RANK": 0, "WORLD_SIZE": 2, "GROUP_WORLD_SIZE": 1}
+    for name, value in {**found, "TORCHELASTIC_USE_AGENT_STORE": True}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    distributed._meeting()["store"].set("address", "of a process that is killed")
+    assert distributed._meeting()["store"].check(["address"])
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert not distributed._meeting()["store"].check(["address"])
 
 
 @pytest.mark.slow
 def test_two_players_in_two_processes(command: list[str], tmp_path: Path) -> None:
     """Without SyncBatchNorm, which gloo lacks, the numbers are not those of one process; it trains and writes once."""
     recipe = GAN.but(steps=4, batch=4, validate=2)
-    subprocess.run([sys.executable, *TOGETHER, *filled(command, recipe, tmp_path / "run")], check=True)
+    run(*TOGETHER, *filled(command, recipe, tmp_path / "run"))
     log = read_log(tmp_path / "run" / "log.jsonl")
     assert [e["step"] for e in log] == [2, 4]
     assert all(0 < e["d_fake"] < 1 for e in log)
