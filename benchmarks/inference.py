@@ -1,9 +1,9 @@
 """Speed and memory of enlarging a picture: every network through `srlib`'s own path, beside other tools.
 
-`python -m benchmarks.inference [--device auto] [--scales 2,3,4] [--seconds 1] [--limit 10] [--out FILE]`. A picture is
-RGB in the computer's memory before and bytes there afterwards, so a GPU's times include the way there and back. Peers:
-OpenCV, Pillow, PyTorch's own `interpolate`, and onnxruntime with the exported networks in the same path. Networks
-have random weights, since speed does not depend on them. Read `upscalers`, `peers`, `measure`.
+`python -m benchmarks.inference [--networks espcn,vdsr] [--scales 2,3,4] [--seconds 1] [--limit 10] [--out FILE]`. A
+picture is RGB in the computer's memory before and bytes there afterwards, so a GPU's times include the way there and
+back. Peers: OpenCV, Pillow, PyTorch's own `interpolate`, and onnxruntime with the exported networks in the same path.
+Networks have random weights, since speed does not depend on them. Read `peers`, `measure`.
 """
 
 from __future__ import annotations
@@ -79,8 +79,9 @@ class Exported(nn.Module):
 
 
 def network(name: str, scale: int) -> nn.Module:
-    """A network of the table above, in eval mode."""
-    return models.create(name.partition(" ")[0], scale, NETWORKS[name]).eval()
+    """A network of the table above, in eval mode, laid out as `srlib.upscale` does it."""
+    made = models.create(name.partition(" ")[0], scale, NETWORKS[name]).eval()
+    return made.to(memory_format=torch.channels_last)
 
 
 def picture(size: Size, scale: int) -> Tensor:
@@ -172,15 +173,15 @@ def peak_memory(name: str, scale: int, size: Size, device: torch.device) -> floa
 
 
 def measure(
-    scale: int, device: torch.device, seconds: float, limit: float, sizes: Sequence[Size]
+    scale: int, device: torch.device, seconds: float, limit: float, sizes: Sequence[Size], names: Sequence[str]
 ) -> list[dict[str, Any]]:
     """All rows of one scale, the smallest picture first; what would take longer than `limit` seconds is left out."""
-    networks = {name: network(name, scale).to(device) for name in NETWORKS}
+    networks = {name: network(name, scale).to(device) for name in names}
     rows: list[dict[str, Any]] = []
     last: dict[str, float] = {}  # seconds for an output pixel at the size before
     largest: dict[str, Size] = {}
     with tempfile.TemporaryDirectory() as folder:
-        graphs = exported({name: network(name, scale) for name in NETWORKS if name != "bicubic"}, Path(folder))
+        graphs = exported({name: network(name, scale) for name in names if name != "bicubic"}, Path(folder))
         for size in sizes:
             lr = picture(size, scale)
             width, height = lr.shape[3] * scale, lr.shape[2] * scale
@@ -229,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--scales", default="2,3,4", help="of these: %(default)s")
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="of these: %(default)s")
     parser.add_argument("--seconds", type=float, default=1.0, help="of timing for every row (%(default)s)")
     parser.add_argument("--limit", type=float, default=10.0, help="most seconds for one picture (%(default)s)")
     parser.add_argument("--out", type=Path, help="a file that this machine, code and settings made is added to")
@@ -236,13 +238,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scales = [int(scale) for scale in options.scales.split(",")]
     if unknown := set(scales) - {2, 3, 4}:
         parser.error(f"there is no benchmark at scale {', '.join(map(str, sorted(unknown)))}; there are 2, 3, 4")
+    names = options.networks.split(",")
+    if strange := set(names) - set(NETWORKS):
+        parser.error(f"there is no benchmark of {', '.join(sorted(strange))}; there are {', '.join(NETWORKS)}")
     device = pick_device(options.device)
     about = machine.describe(device)
     settings = {"seconds": options.seconds, "limit_s": options.limit, "peers": versions()}
     path = options.out or machine.path_for("inference", device)
     results = machine.read(path, about, settings)
     for scale in scales:
-        rows = measure(scale, device, options.seconds, options.limit, SIZES)
+        rows = measure(scale, device, options.seconds, options.limit, SIZES, names)
         results = sorted([*(r for r in results if r["scale"] != scale), *rows], key=lambda row: row["scale"])
         machine.write(path, about, settings, results)
         for (width, height), group in itertools.groupby(rows, key=lambda row: row["sr"]):
