@@ -108,3 +108,47 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     write_atomically(path, lambda temporary: save_file(tensors, temporary))
+
+
+class Album:
+    """Copies of a network while it learns, at up to `count` steps from 0 to `steps` that grow by the same factor.
+
+    One file holds them all, in float16 (half the size, and too little to see): tensor `name` of step 50 is
+    `50/name`. A run that is resumed goes on with the file that is there.
+    """
+
+    def __init__(self, path: Path, steps: int, count: int) -> None:
+        if count == 1 or count < 0:
+            raise ValueError(f"moments is 0, or at least 2 for the start and the end, not {count}")
+        self.path = path
+        growth = steps ** (1 / max(1, count - 2))
+        self.steps = {0, *(round(growth**k) for k in range(count - 1))} if count else set()
+        self.pages: dict[str, torch.Tensor] = {}
+        if count and path.is_file():
+            from safetensors.torch import load_file
+
+            self.pages = load_file(path)
+
+    def look(self, model: nn.Module, step: int) -> None:
+        """Keep the weights if `step` is one of the moments."""
+        if step in self.steps:
+            for name, value in model.state_dict().items():
+                self.pages[f"{step}/{name}"] = value.detach().to("cpu", torch.float16, copy=True).contiguous()
+
+    def save(self) -> None:
+        """Write all that was kept so far, whole or not at all."""
+        if self.pages:
+            from safetensors.torch import save_file
+
+            write_atomically(self.path, lambda temporary: save_file(self.pages, temporary))
+
+
+def read_moments(path: str | os.PathLike[str]) -> dict[int, dict[str, torch.Tensor]]:
+    """What an `Album` kept: the float32 weights of a network by step, in order, as `load_state_dict` takes them."""
+    from safetensors.torch import load_file
+
+    found: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in load_file(path).items():
+        step, _, name = key.partition("/")
+        found.setdefault(int(step), {})[name] = value.float()
+    return dict(sorted(found.items()))

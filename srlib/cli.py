@@ -21,6 +21,11 @@ from srlib._registry import DataError
 if TYPE_CHECKING:
     from torch import nn
 
+# What `srlib train --all` trains, in this order: model, scale, variant. VDSR is one network for three scales.
+ALL = [(model, scale, variant) for model, variant in (("espcn", "tanh"), ("srcnn", "9-5-5")) for scale in (3, 2, 4)]
+ALL += [("srcnn", 3, "9-1-5"), ("vdsr", 2, "20"), ("srresnet", 4, "b16"), ("srgan", 4, "b16")]
+MOMENTS = ("espcn", "srcnn")  # small enough to keep what they were like on the way
+
 
 def _network(args: argparse.Namespace) -> str | nn.Module:
     """What --model, --variant and --weights name: shipped weights, or a file beside whose card the variant stands."""
@@ -63,6 +68,21 @@ def _not_there(target: Path, force: bool) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    if not args.all:
+        _train_one(args)
+        return
+    runs = Path(args.out or "runs")
+    for model, scale, variant in ALL:
+        one = argparse.Namespace(**vars(args))
+        one.model, one.scale, one.variant, one.resume = model, scale, variant, True
+        one.moments = args.moments if model in MOMENTS else 0
+        one.out = str(runs / f"{model}_{variant}_x{scale}_{args.budget}")
+        if model == "srgan":
+            one.generator = str(runs / f"srresnet_{variant}_x{scale}_{args.budget}" / "model.safetensors")
+        _train_one(one)
+
+
+def _train_one(args: argparse.Namespace) -> None:
     from srlib import recipes, train
     from srlib.devices import Speed
 
@@ -76,14 +96,14 @@ def _train(args: argparse.Namespace) -> None:
         "progress": not args.quiet,
         "tensorboard": args.tensorboard,
         "speed": Speed(bfloat16=False if args.float32 else None, compile=args.compile or ""),
-        "vgg": args.vgg,
+        "vgg": args.vgg if recipe.loss.startswith("vgg") or not args.all else None,
     }
     if isinstance(recipe, recipes.GanRecipe):
         result = train.fit_gan(recipe, args.data, out, generator=args.generator, scratch=args.scratch, **options)
     elif args.generator or args.scratch:
         raise ValueError(f"--generator and --scratch are for srgan, not for {recipe.model}")
     else:
-        result = train.fit(recipe, args.data, out, **options)
+        result = train.fit(recipe, args.data, out, moments=args.moments, **options)
     if result.log:  # of several processes only the first one has it
         print(f"{result.path}: {result.seconds:.0f} s, {result.log[-1]['psnr']:.2f} dB on held-out pictures")
 
@@ -195,6 +215,7 @@ def parser() -> argparse.ArgumentParser:
     p.set_defaults(run=_upscale)
 
     p = commands.add_parser("train", parents=[model, common], help="train a network")
+    p.add_argument("--all", action="store_true", help="every network that ships, one after the other, in --out")
     p.add_argument("--variant", help="such as 9-1-5 for srcnn (default: the recipe's)")
     p.add_argument("--budget", default="quick", help="quick, colab, full or paper (default: quick)")
     p.add_argument("--data", default="bundled", help="bundled, t91,bsds500, or a folder (default: bundled)")
@@ -203,6 +224,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, help="instead of the recipe's")
     p.add_argument("--seed", type=int, help="instead of the recipe's")
     p.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another number: --set loss=l1")
+    p.add_argument("--moments", type=int, default=0, help="keep the weights at up to so many steps on the way (0)")
     p.add_argument("--tensorboard", action="store_true", help="write the log for TensorBoard, too")
     p.add_argument("--compile", nargs="?", const="default", help="torch.compile, with a mode such as reduce-overhead")
     p.add_argument("--float32", action="store_true", help="no bfloat16, even where it is fast")

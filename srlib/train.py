@@ -23,7 +23,7 @@ from torch import nn
 
 from srlib import losses, models
 from srlib._paths import commit
-from srlib.checkpoint import Checkpoint, append_line, read_log, save_weights, write_atomically
+from srlib.checkpoint import Album, Checkpoint, append_line, read_log, save_weights, write_atomically
 from srlib.devices import Speed, device_name
 from srlib.distributed import Group, joined
 from srlib.gan import GanTrainer
@@ -57,6 +57,7 @@ def fit(
     tensorboard: bool = False,
     speed: Speed | None = None,
     vgg: str | os.PathLike[str] | None = None,
+    moments: int = 0,
 ) -> Result:
     """Train one network as `recipe` says, validate on pictures held out of `data`, and keep everything in `out`.
 
@@ -72,6 +73,8 @@ def fit(
         tensorboard: write the log for TensorBoard, too, into `out/tensorboard`.
         speed: bfloat16, memory format, fused optimiser, `torch.compile`; None picks what is fast on the device.
         vgg: weights of VGG-19 for a content loss: a safetensors file, or "torchvision".
+        moments: how many times (at most) to keep the averaged weights on the way, at steps that grow like 1, 2, 4 …,
+            in `out/moments.safetensors`: for looking at a network while it learns. `read_moments` reads them.
 
     Raises:
         ValueError: `out` holds a run and `resume` is False, or the run there had another recipe or other data.
@@ -85,7 +88,7 @@ def fit(
 
     extra = {} if vgg is None else {"vgg": losses.describe_vgg(vgg)}
     with joined(device) as group:
-        return _run(trainer, recipe, str(data), Path(out), group, resume, progress, tensorboard, extra)
+        return _run(trainer, recipe, str(data), Path(out), group, resume, progress, tensorboard, extra, moments)
 
 
 def fit_gan(
@@ -148,6 +151,7 @@ def _run(
     progress: bool,
     tensorboard: bool,
     extra: dict[str, Any],
+    moments: int = 0,
 ) -> Result:
     """The loop: step, and every `recipe.validate` steps validate, log, save."""
     from tqdm.auto import tqdm
@@ -174,6 +178,8 @@ def _run(
         seconds, score = state["seconds"], state["psnr"]
         made = state["made"] if trainer.step >= recipe.steps else made  # where it was trained, not looked at again
 
+    album = Album(folder / "moments.safetensors", recipe.steps, moments if group.is_first else 0)
+    album.look(trainer.ema.model, trainer.step)
     with _books(log, trainer.step, tensorboard, group.is_first) as write:
         totals: dict[str, torch.Tensor] = {}
         since, started = trainer.step, time.perf_counter() - seconds
@@ -188,6 +194,7 @@ def _run(
             for name, value in trainer.advance().items():
                 totals[name] = totals[name] + value if name in totals else value
             bar.update()
+            album.look(trainer.ema.model, trainer.step)
             if trainer.step % recipe.validate and trainer.step < recipe.steps:
                 continue
             mean = group.mean(torch.stack(list(totals.values()))) / (trainer.step - since)
@@ -201,6 +208,7 @@ def _run(
                     {"step": trainer.step, **means, "psnr": score, "learning_rate": rate, "seconds": round(seconds, 3)}
                 )
                 kept = {"seconds": seconds, "psnr": score, "training_set": record, "made": made}
+                album.save()  # before the checkpoint: a step that is done again is looked at again
                 checkpoint.save(trainer.state() | kept)
                 speed = trainer.step * recipe.batch / seconds
                 bar.set_postfix_str(f"{speed:.0f} images/s, {means['loss']:.2e}, {score:.2f} dB")

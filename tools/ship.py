@@ -1,7 +1,8 @@
 """Turn finished training runs into shipped weights: `python -m tools.ship runs/NAME …`.
 
 For each run the averaged weights go to `srlib/weights/`, beside them the card with their SHA-256 and their scores
-(measured here, protocol A), and the training log to `data/logs/`. Run `python -m tools.ledger` afterwards.
+(measured here, protocol A), the training log to `data/logs/`, and the weights on the way, where they were kept, to
+`data/moments/`. Run `python -m tools.ledger` afterwards.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ def ship(run: Path) -> str:
     (data_dir() / "logs").mkdir(exist_ok=True)
     shutil.copyfile(run / "log.jsonl", data_dir() / "logs" / f"{name}.jsonl")
     shutil.copyfile(weights, weights_dir() / f"{name}.safetensors")
+    if (run / "moments.safetensors").is_file():
+        (data_dir() / "moments").mkdir(exist_ok=True)
+        shutil.copyfile(run / "moments.safetensors", data_dir() / "moments" / f"{name}.safetensors")
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
     write_atomically(weights_dir() / f"{name}.json", lambda path: path.write_text(text, "utf-8"))
     return f"{name}: " + ", ".join(f"{data} {score['psnr']:.2f} dB" for data, score in scores.items())

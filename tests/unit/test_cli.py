@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from PIL import Image
 
 import srlib
 from srlib import datasets, image
-from srlib.cli import main
+from srlib.cli import ALL, MOMENTS, main
 
 
 @pytest.fixture
@@ -154,3 +155,26 @@ def test_every_public_name_is_there() -> None:
 def test_python_m_srlib() -> None:
     run = subprocess.run([sys.executable, "-m", "srlib", "--version"], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == srlib.__version__
+
+
+def test_train_all_goes_through_every_network_and_on_from_where_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    image.save(datasets.photo("rocket")[..., 100:230, 100:230], tmp_path / "pictures" / "a.png")
+    everything = ["train", "--all", "--data", str(tmp_path / "pictures"), "--out", str(tmp_path / "runs"), "--quiet"]
+    everything += ["--steps", "2", "--set", "batch=6", "--moments", "3"]
+    assert main(everything) == 0
+    first = capsys.readouterr().out.splitlines()
+    runs = [f"{model}_{variant}_x{scale}_quick" for model, scale, variant in ALL]
+    assert [Path(line.partition(":")[0]).name for line in first] == runs
+    assert all((tmp_path / "runs" / run / "card.json").is_file() for run in runs)
+    with_moments = {run for run in runs if (tmp_path / "runs" / run / "moments.safetensors").is_file()}
+    assert with_moments == {run for run in runs if run.startswith(MOMENTS)}
+    assert main(everything) == 0
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        line.partition(":")[0] for line in first
+    ]
+    generator = (tmp_path / "runs" / "srresnet_b16_x4_quick" / "model.safetensors").read_bytes()
+    card = json.loads((tmp_path / "runs" / "srgan_b16_x4_quick" / "card.json").read_text())
+    assert card["generator"] == f"sha256 {hashlib.sha256(generator).hexdigest()}"

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from srlib import datasets, evaluate, losses, recipes, steps, train
-from srlib.checkpoint import EMA, Checkpoint, read_log
+from srlib.checkpoint import EMA, Checkpoint, read_log, read_moments
 from srlib.models.srcnn import SRCNN
 from srlib.recipes import Recipe
 
@@ -51,6 +51,29 @@ def test_what_a_run_leaves(folder: Path, tmp_path: Path) -> None:
 
     again = models.load_weights(models.create("srcnn", 2, "9-1-5"), result.path / "model.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), weights(result), strict=True))
+
+
+def test_moments_show_the_network_on_the_way(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = train.fit(TINY, str(folder), tmp_path / "run", progress=False, device="cpu", moments=6)
+    seen = read_moments(result.path / "moments.safetensors")
+    assert list(seen) == [0, 1, 3, 6, 16, 40]
+    for name, value in result.model.state_dict().items():
+        torch.testing.assert_close(seen[40][name], value, rtol=1e-3, atol=1e-6)
+    assert not torch.equal(seen[0]["conv1.weight"], seen[40]["conv1.weight"])
+
+    whole = train.Trainer.advance
+    calls = iter(range(1000))
+    monkeypatch.setattr(train.Trainer, "advance", lambda self: whole(self) if next(calls) < 25 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train.fit(TINY, str(folder), tmp_path / "again", progress=False, device="cpu", moments=6)
+    monkeypatch.undo()
+    train.fit(TINY, str(folder), tmp_path / "again", progress=False, device="cpu", moments=6, resume=True)
+    one, two = ((tmp_path / run / "moments.safetensors").read_bytes() for run in ("run", "again"))
+    assert one == two
+    with pytest.raises(ValueError, match="moments is 0, or at least 2"):
+        train.fit(TINY, str(folder), tmp_path / "one", progress=False, device="cpu", moments=1)
 
 
 def test_a_folder_with_another_run_is_left_alone(folder: Path, tmp_path: Path) -> None:
