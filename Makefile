@@ -79,8 +79,7 @@ notebooks: env
 # Every network that ships, or one of them: make train MODEL=espcn SCALE=3. What is done already is not done again.
 train: env
 ifdef MODEL
-	$(BIN)/srlib train --model $(MODEL) --scale $(SCALE) --budget $(BUDGET) --data $(DATA) $(if $(VGG),--vgg $(VGG)) \
-		--out runs/$(MODEL)_x$(SCALE)_$(BUDGET) --resume
+	$(BIN)/srlib train --model $(MODEL) --scale $(SCALE) --budget $(BUDGET) --data $(DATA) $(if $(VGG),--vgg $(VGG)) --resume
 else
 	$(BIN)/srlib train --all --budget $(BUDGET) --data $(DATA) --vgg $(or $(VGG),torchvision) --moments 28 --out runs
 endif

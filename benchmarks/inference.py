@@ -1,9 +1,9 @@
 """Speed and memory of enlarging a picture: every network through `srlib`'s own path, beside other tools.
 
-`python -m benchmarks.inference [--networks espcn,vdsr] [--scales 2,3,4] [--seconds 1] [--limit 10] [--out FILE]`. A
+`python -m benchmarks.inference [--device auto] [--scales 2,3,4] [--networks espcn,vdsr] [--seconds 1] [--limit 10]`. A
 picture is RGB in the computer's memory before and bytes there afterwards, so a GPU's times include the way there and
 back. Peers: OpenCV, Pillow, PyTorch's own `interpolate`, and onnxruntime with the exported networks in the same path.
-Networks have random weights, since speed does not depend on them. Read `peers`, `measure`.
+Networks have random weights, since speed does not depend on them. Read `peers`, then `measure`.
 """
 
 from __future__ import annotations
@@ -248,7 +248,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = machine.read(path, about, settings)
     for scale in scales:
         rows = measure(scale, device, options.seconds, options.limit, SIZES, names)
-        results = sorted([*(r for r in results if r["scale"] != scale), *rows], key=lambda row: row["scale"])
+        done = {row["name"].partition(",")[0] for row in rows}
+        results = sorted(
+            [*(r for r in results if r["scale"] != scale or r["name"].partition(",")[0] not in done), *rows],
+            key=lambda row: row["scale"],
+        )
         machine.write(path, about, settings, results)
         for (width, height), group in itertools.groupby(rows, key=lambda row: row["sr"]):
             print(f"×{scale} to {width}×{height}")

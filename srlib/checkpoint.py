@@ -122,18 +122,23 @@ class Album:
             raise ValueError(f"moments is 0, or at least 2 for the start and the end, not {count}")
         self.path = path
         growth = steps ** (1 / max(1, count - 2))
-        self.steps = {0, *(round(growth**k) for k in range(count - 1))} if count else set()
+        self.steps = {0, steps, *(round(growth**k) for k in range(count - 1 if count > 2 else 0))} if count else set()
         self.pages: dict[str, torch.Tensor] = {}
-        if count and path.is_file():
+
+    def resume(self, step: int) -> None:
+        """Take over from the file what a run that is at `step` had seen; a new run, at step 0, takes nothing."""
+        if step and self.steps and self.path.is_file():
             from safetensors.torch import load_file
 
-            self.pages = load_file(path)
+            seen = {key: value for key, value in load_file(self.path).items() if int(key.partition("/")[0]) <= step}
+            self.pages = {key: value for key, value in seen.items() if int(key.partition("/")[0]) in self.steps}
 
     def look(self, model: nn.Module, step: int) -> None:
         """Keep the weights if `step` is one of the moments."""
         if step in self.steps:
             for name, value in model.state_dict().items():
-                self.pages[f"{step}/{name}"] = value.detach().to("cpu", torch.float16, copy=True).contiguous()
+                dtype = torch.float16 if value.is_floating_point() else value.dtype  # batch norm counts its batches
+                self.pages[f"{step}/{name}"] = value.detach().to("cpu", dtype, copy=True).contiguous()
 
     def save(self) -> None:
         """Write all that was kept so far, whole or not at all."""
@@ -150,5 +155,5 @@ def read_moments(path: str | os.PathLike[str]) -> dict[int, dict[str, torch.Tens
     found: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in load_file(path).items():
         step, _, name = key.partition("/")
-        found.setdefault(int(step), {})[name] = value.float()
+        found.setdefault(int(step), {})[name] = value.float() if value.is_floating_point() else value
     return dict(sorted(found.items()))

@@ -68,9 +68,19 @@ def _not_there(target: Path, force: bool) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from srlib import recipes
+
     if not args.all:
         _train_one(args)
         return
+    game = _settings(args.set, recipes.get("srgan", 4, args.budget).as_dict()).get("loss")
+    if (game or recipes.get("srgan", 4, args.budget).loss).startswith("vgg"):  # told before hours of training
+        if args.vgg is None:
+            raise ValueError(
+                "the content loss of srgan needs VGG-19: name a .safetensors file, or torchvision, as --vgg"
+            )
+        if args.vgg != "torchvision" and not Path(args.vgg).is_file():
+            raise FileNotFoundError(f"no such weights of VGG-19: {args.vgg}")
     runs = Path(args.out or "runs")
     for model, scale, variant in ALL:
         one = argparse.Namespace(**vars(args))
@@ -99,6 +109,8 @@ def _train_one(args: argparse.Namespace) -> None:
         "vgg": args.vgg if recipe.loss.startswith("vgg") or not args.all else None,
     }
     if isinstance(recipe, recipes.GanRecipe):
+        if args.moments:
+            raise ValueError(f"--moments is for networks that are trained alone, not for {recipe.model}")
         result = train.fit_gan(recipe, args.data, out, generator=args.generator, scratch=args.scratch, **options)
     elif args.generator or args.scratch:
         raise ValueError(f"--generator and --scratch are for srgan, not for {recipe.model}")
@@ -113,6 +125,8 @@ def _settings(words: list[str], known: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for word in words:
         name, sign, value = word.partition("=")
+        if name in ("model", "budget", "scale", "variant"):
+            raise ValueError(f"--set changes numbers of a recipe; which recipe it is, --{name} says")
         if not sign or name not in known:
             raise ValueError(f"--set takes NAME=VALUE with a number of the recipe ({', '.join(known)}), not {word!r}")
         try:
@@ -215,7 +229,11 @@ def parser() -> argparse.ArgumentParser:
     p.set_defaults(run=_upscale)
 
     p = commands.add_parser("train", parents=[model, common], help="train a network")
-    p.add_argument("--all", action="store_true", help="every network that ships, one after the other, in --out")
+    p.add_argument(
+        "--all",
+        action="store_true",
+        help="every network that ships, one after the other in --out; what is done is kept (no --model, --scale)",
+    )
     p.add_argument("--variant", help="such as 9-1-5 for srcnn (default: the recipe's)")
     p.add_argument("--budget", default="quick", help="quick, colab, full or paper (default: quick)")
     p.add_argument("--data", default="bundled", help="bundled, t91,bsds500, or a folder (default: bundled)")

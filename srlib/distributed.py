@@ -7,6 +7,7 @@ process with the whole batch. Read `joined`.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 from srlib.devices import pick_device
 
 T = TypeVar("T")
+_GROUPS = itertools.count()  # how many times this process has joined; all processes join equally often
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,13 @@ def _meeting() -> dict[str, Any]:
     """Where the processes leave each other their addresses, as arguments of `init_process_group`.
 
     `torchrun` keeps one store for all its restarts (PyTorch 2.14), and a process that starts again could find there
-    the address of one that is dead. On one machine every restart therefore has its own part of the store. Several
-    machines count their restarts apart; for them `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` makes `torchrun` open a new
+    the address of one that is dead; and one that trains two networks, its addresses of the first. Every group, and on
+    one machine every restart, therefore has its own part of the store. Several machines count their restarts apart; for
+    them `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` makes `torchrun` open a new
     store each time, as the training page says.
     """
     store, rank, world = next(rendezvous("env://"))
-    if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
-        store = PrefixStore(f"restart {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    one_machine = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if one_machine else "any"
+    store = PrefixStore(f"restart {restart}, group {next(_GROUPS)}", store)
     return {"store": store, "rank": rank, "world_size": world}

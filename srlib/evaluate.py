@@ -126,7 +126,7 @@ def benchmark(
     rule = PROTOCOLS[protocol]
     with borrowed(model, scale, device) as network:
         if rule.luma_first and network.channels == 3 and not isinstance(network, Bicubic):
-            raise ValueError(f"protocol {protocol} compares networks for luma; score a network for RGB with A or B")
+            raise ValueError(f"protocol {protocol} compares networks for luma; score a network for RGB with A, B or S")
         samples = datasets.images(data, scale, progress=progress)
         scores = [
             Score(sample.name, *_score(network, sample.path, scale, rule))

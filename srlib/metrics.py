@@ -171,10 +171,8 @@ class Protocol:
     def score(self, sr: Tensor, hr: Tensor, scale: int) -> tuple[float, float]:
         """(PSNR in dB, SSIM) of one SR picture against HR, on rounded bytes, with `shave = scale`."""
         y_sr, y_hr = self.luma(round_to_byte(sr.double())), self.luma(hr.double())
-        score = float(psnr(y_sr, y_hr, shave=scale))
-        if self.similarity == "daala":  # a video codec's tool, which reads bytes
-            return score, float(daala_ssim(round_to_byte(y_sr), round_to_byte(y_hr), shave=scale))
-        return score, float(ssim(y_sr, y_hr, shave=scale))
+        similar = ssim if self.similarity == "wang" else daala_ssim
+        return float(psnr(y_sr, y_hr, shave=scale)), float(similar(y_sr, y_hr, shave=scale))
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -183,6 +181,6 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol("A", "uint8 RGB LR, uint8 SR, rounded Y, shave = scale", False, True, "replicate"),
         Protocol("B", "uint8 RGB LR, uint8 SR, unrounded Y, shave = scale", False, False, "replicate"),
         Protocol("D", "Y first, unrounded LR, uint8 SR, shave = scale", True, True, "luma"),
-        Protocol("S", "as B, with Daala's SSIM (SRGAN)", False, False, "luma", similarity="daala"),
+        Protocol("S", "as B, grey pictures as luma, Daala's SSIM (SRGAN)", False, False, "luma", similarity="daala"),
     )
 }

@@ -80,6 +80,7 @@ def fit(
         ValueError: `out` holds a run and `resume` is False, or the run there had another recipe or other data.
         FloatingPointError: the loss or a weight is NaN or infinite; the last good checkpoint stays and is named.
     """
+    Album(Path(out), recipe.steps, moments)  # a wrong number is told before the pictures are read
     if isinstance(recipe, GanRecipe):
         raise ValueError(f"the {recipe.model} recipe needs a discriminator: train it with fit_gan")
 
@@ -159,7 +160,9 @@ def _run(
     checkpoint, log = Checkpoint(folder / "checkpoint.pt"), folder / "log.jsonl"
     here = group.from_first(checkpoint.path.exists())
     if here and not resume:
-        raise ValueError(f"{folder} holds a run already: pass resume=True to go on with it, or choose another folder")
+        raise ValueError(
+            f"{folder} holds a run already: pass resume=True (--resume) to go on with it, or choose another folder"
+        )
     pictures = read_training_set(data, models.entry(recipe.model)[0].channels, recipe.scale, recipe.patch)
     record = pictures.record | extra
     if group.from_first(record) != record:
@@ -179,6 +182,7 @@ def _run(
         made = state["made"] if trainer.step >= recipe.steps else made  # where it was trained, not looked at again
 
     album = Album(folder / "moments.safetensors", recipe.steps, moments if group.is_first else 0)
+    album.resume(trainer.step)
     album.look(trainer.ema.model, trainer.step)
     with _books(log, trainer.step, tensorboard, group.is_first) as write:
         totals: dict[str, torch.Tensor] = {}
@@ -228,6 +232,7 @@ def _run(
             "validation_psnr_db": score,
         }
         write_atomically(folder / "card.json", lambda path: path.write_text(json.dumps(card, indent=1) + "\n", "utf-8"))
+    group.from_first(None)  # the others wait until the files are there: the next network may start from them
     return Result(trainer.ema.model.cpu(), read_log(log) if group.is_first else [], seconds, folder)
 
 

@@ -109,7 +109,7 @@ STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
             Row("three times the learning rate", {"learning_rate": _VDSR.learning_rate * 3}),
             Row("×2, ×3 and ×4 together", {"scales": (2, 3, 4)}),
             Row("He's start", {"start": "paper"}),
-            Row("SGD at 0.1, clipped, He's start, as the paper", _PAPERS_VDSR),
+            Row("SGD at 0.1, clipped as in the paper, He's start", _PAPERS_VDSR),
         ),
     ),
 }

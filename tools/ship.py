@@ -40,9 +40,11 @@ def ship(run: Path) -> str:
     (data_dir() / "logs").mkdir(exist_ok=True)
     shutil.copyfile(run / "log.jsonl", data_dir() / "logs" / f"{name}.jsonl")
     shutil.copyfile(weights, weights_dir() / f"{name}.safetensors")
+    moments = data_dir() / "moments" / f"{name}.safetensors"
+    moments.unlink(missing_ok=True)  # those of other weights
     if (run / "moments.safetensors").is_file():
-        (data_dir() / "moments").mkdir(exist_ok=True)
-        shutil.copyfile(run / "moments.safetensors", data_dir() / "moments" / f"{name}.safetensors")
+        moments.parent.mkdir(exist_ok=True)
+        shutil.copyfile(run / "moments.safetensors", moments)
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
     write_atomically(weights_dir() / f"{name}.json", lambda path: path.write_text(text, "utf-8"))
     return f"{name}: " + ", ".join(f"{data} {score['psnr']:.2f} dB" for data, score in scores.items())

@@ -68,7 +68,7 @@ def scores(ledger: Row, cards: dict[str, Row]) -> list[str]:
                     row["status"] if twin else "–",
                 ]
             )
-        head = ["set, protocol", "ours, dB", "published", "difference", "SSIM", "published", "status"]
+        head = ["set, protocol", "ours, dB", "published, dB", "difference", "our SSIM", "published SSIM", "status"]
         lines += ["", f"**{NAMES[model]} {variant}**".replace(" **", "**"), *table(head, body)]
         sources = dict.fromkeys(
             f"{r['published_model']}: {r['published_source']}" for r in own if "published_psnr" in r

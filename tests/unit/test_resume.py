@@ -183,8 +183,10 @@ def test_a_restart_does_not_see_what_the_dead_left(monkeypatch: pytest.MonkeyPat
     for name, value in {**found, "TORCHELASTIC_USE_AGENT_STORE": True}.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    monkeypatch.setattr(distributed, "_GROUPS", iter([0, 0, 1, 0]))
     distributed._meeting()["store"].set("address", "of a process that is killed")
     assert distributed._meeting()["store"].check(["address"])
+    assert not distributed._meeting()["store"].check(["address"])  # the second network of the same process
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert not distributed._meeting()["store"].check(["address"])
 
