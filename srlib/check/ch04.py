@@ -141,7 +141,9 @@ def bilinear(answer: object) -> str:
         if _same(out, right):
             continue
         if _same(out, right.reshape(r, r, 1, 3, 3).transpose(0, 1).reshape(right.shape)):
-            raise Wrong("rows and columns are exchanged: channel i·r + j is the pixel in row i and column j of a block.")
+            raise Wrong(
+                "rows and columns are exchanged: channel i·r + j is the pixel in row i and column j of a block."
+            )
         if _same(out, right.flip(2, 3)):
             raise Wrong("the filters are mirrored: a sub-pixel to the right takes more of its right neighbour.")
         nearest = torch.zeros(3, 3)
@@ -151,11 +153,15 @@ def bilinear(answer: object) -> str:
         corner = torch.arange(r) / r
         shifted = (1 - (corner[:, None] - torch.arange(-1, 2)).abs()).clamp(min=0)
         if _same(out, torch.einsum("ia,jb->ijab", shifted, shifted).reshape(right.shape)):
-            raise Wrong("the picture is shifted by a part of a pixel: a pixel is centred at (i + 0.5)/r − 0.5, not i/r.")
+            raise Wrong(
+                "the picture is shifted by a part of a pixel: a pixel is centred at (i + 0.5)/r − 0.5, not i/r."
+            )
         sums = out.sum((1, 2, 3))
         if not _same(sums, torch.ones(r * r)):
             worst = float(sums[(sums - 1).abs().argmax()])
-            raise Wrong(f"a filter has to add up to 1, or a grey wall changes its grey; one of yours adds up to {worst:.2f}.")
+            raise Wrong(
+                f"a filter has to add up to 1, or a grey wall changes its grey; one of yours adds up to {worst:.2f}."
+            )
         raise Wrong(f"the weights add up to 1, but the picture is not that of bilinear interpolation at ×{r}.")
     return "right. Bilinear and bicubic are sub-pixel convolutions with weights that nobody trained."
 
