@@ -235,7 +235,7 @@ def parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("evaluate", parents=[model, weights, common], help="score a model on a test set")
     p.add_argument("--data", default="bundled:test", help="set5, set14, bundled:test or a folder")
-    p.add_argument("--protocol", default="A", help="A, B or D (default: A)")
+    p.add_argument("--protocol", default="A", help="A, B, D or S (default: A)")
     p.add_argument("--json", action="store_true", help="print JSON with every picture's score")
     p.set_defaults(run=_evaluate)
 

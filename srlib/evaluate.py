@@ -83,7 +83,11 @@ def _score(model: nn.Module, path: Path, scale: int, protocol: Protocol) -> tupl
         sr = from_uint8(imresize(lr, scale, border=protocol.border))  # MATLAB enlarges bytes as bytes
     else:
         lr = from_uint8(lr) if lr.dtype == torch.uint8 else lr
+        if lr.shape[1] == 1 and model.channels == 3 and not isinstance(model, Bicubic):
+            lr = lr.expand(-1, 3, -1, -1)
         sr = upscale_into(model, lr, torch.empty(1, lr.shape[1], *hr.shape[-2:]))
+        if as_luma:  # a network for RGB may tint a grey picture; the mean of its channels is what is grey of it
+            sr = sr.mean(dim=1, keepdim=True)
     truth = from_uint8(hr)
     if protocol.luma_first:
         truth = protocol.luma(truth)
@@ -106,7 +110,7 @@ def benchmark(
             network comes back on its device and in its mode.
         data: "set5", "set14", "bundled:test", or a folder of HR images.
         scale: 2, 3 or 4; must be the network's.
-        protocol: "A" (the book's default), "B" or "D".
+        protocol: "A" (the book's default), "B", "D" or "S" (the SRGAN paper's).
 
     Raises:
         ValueError: an unknown protocol, a network of another scale, a picture too small, protocol D (luma first) with
@@ -141,9 +145,9 @@ class Ledger:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = Path(path) if path is not None else data_dir() / "ledger.json"
-        self.rows: list[dict[str, Any]] = []
-        if self.path.is_file():
-            self.rows = json.loads(self.path.read_text("utf-8"))["rows"]
+        content = json.loads(self.path.read_text("utf-8")) if self.path.is_file() else {}
+        self.rows: list[dict[str, Any]] = content.get("rows", [])
+        self.unmatched: list[dict[str, Any]] = content.get("unmatched", [])  # published, and not measured by us
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.rows)
@@ -163,5 +167,5 @@ class Ledger:
 
     def save(self) -> None:
         """Write the file atomically."""
-        text = json.dumps({"rows": self.rows}, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps({"rows": self.rows, "unmatched": self.unmatched}, indent=1, ensure_ascii=False) + "\n"
         write_atomically(self.path, lambda path: path.write_text(text, "utf-8"))

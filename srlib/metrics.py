@@ -6,6 +6,7 @@ means little; chapter 2 moves the score of one picture by more than 2 dB with th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,6 +96,40 @@ def ssim(sr: Tensor, hr: Tensor, *, shave: int = 0, peak: float = 1.0) -> Tensor
     return score.mean(dim=(1, 2, 3))
 
 
+def daala_ssim(sr: Tensor, hr: Tensor, *, shave: int = 0, peak: float = 1.0) -> Tensor:
+    """The structural similarity of the SRGAN paper's tables, one value for each picture; higher than Wang's.
+
+    Source: `dump_ssim` of the Daala video codec, which the paper names (its §3.1). Two things differ from `ssim`: the
+    Gaussian grows with the picture, its sigma being 1.5/256 of the height, and positions at the border count, too,
+    with what part of the window lies in the picture as their weight.
+
+    Args and errors as for `psnr`; any size will do. Channels are scored apart and averaged.
+
+    >>> x = torch.rand(2, 1, 16, 16)
+    >>> daala_ssim(x, x)
+    tensor([1., 1.], dtype=torch.float64)
+    """
+    sr, hr = _pair(sr, hr, shave)
+    channels, height, width = sr.shape[1:]
+    sigma = height * 1.5 / 256
+    tail = math.sqrt(0.5 * math.pi) * sigma / 2**16  # the window ends where it adds less than a 16-bit number shows
+    reach = min(int(sigma * math.sqrt(-2 * math.log(tail))) if tail < 1 else 0, min(height, width) - 1)
+    offsets = torch.arange(-reach, reach + 1, device=sr.device, dtype=sr.dtype)
+    g = torch.exp(-0.5 * (offsets / sigma) ** 2) / (math.sqrt(2 * math.pi) * sigma)
+    row, column = (g.view(shape).expand(channels, 1, -1, -1) for shape in ((1, 1, 1, -1), (1, 1, -1, 1)))
+
+    def gather(x: Tensor) -> Tensor:  # sums over the window; outside the picture there is nothing
+        x = F.conv2d(x, row, padding=(0, reach), groups=channels)
+        return F.conv2d(x, column, padding=(reach, 0), groups=channels)
+
+    weight = gather(torch.ones_like(sr))
+    x, y = gather(sr), gather(hr)
+    xx, yy, xy = gather(sr * sr) * weight - x * x, gather(hr * hr) * weight - y * y, gather(sr * hr) * weight - x * y
+    c1, c2 = ((k * peak * weight) ** 2 for k in (0.01, 0.03))
+    score = (2 * x * y + c1) * (2 * xy + c2) / ((x * x + y * y + c1) * (xx + yy + c2))
+    return (weight * score).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3))
+
+
 def round_to_byte(x: Tensor) -> Tensor:
     """Floats in [0, 1] rounded to the nearest of the 256 grey levels (halves up), still floats in [0, 1]."""
     x = x if x.dtype == torch.float64 else x.float()
@@ -114,6 +149,7 @@ class Protocol:
         grey: a greyscale HR picture is either copied into three channels ("replicate", then Y is studio range) or
             taken as luma as it is ("luma"). Set14's `bridge` is such a picture: 0.09 dB in the mean of the set.
         border: how LR is made at the border of the picture, see `srlib.degrade.imresize`.
+        similarity: Wang's `ssim`, or `daala_ssim`, which only the SRGAN paper used.
     """
 
     name: str
@@ -122,6 +158,7 @@ class Protocol:
     round_y: bool
     grey: Literal["replicate", "luma"]
     border: Literal["clamp", "mirror"] = "mirror"
+    similarity: Literal["wang", "daala"] = "wang"
 
     def luma(self, rgb: Tensor) -> Tensor:
         """The luma on which this protocol compares: `(N, 3, H, W)` RGB (or `(N, 1, H, W)` luma) to `(N, 1, H, W)`."""
@@ -131,7 +168,8 @@ class Protocol:
     def score(self, sr: Tensor, hr: Tensor, scale: int) -> tuple[float, float]:
         """(PSNR in dB, SSIM) of one SR picture against HR, on rounded bytes, with `shave = scale`."""
         y_sr, y_hr = self.luma(round_to_byte(sr.double())), self.luma(hr.double())
-        return float(psnr(y_sr, y_hr, shave=scale)), float(ssim(y_sr, y_hr, shave=scale))
+        similar = ssim if self.similarity == "wang" else daala_ssim
+        return float(psnr(y_sr, y_hr, shave=scale)), float(similar(y_sr, y_hr, shave=scale))
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -140,5 +178,6 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol("A", "uint8 RGB LR, uint8 SR, rounded Y, shave = scale", False, True, "replicate"),
         Protocol("B", "uint8 RGB LR, uint8 SR, unrounded Y, shave = scale", False, False, "replicate"),
         Protocol("D", "Y first, unrounded LR, uint8 SR, shave = scale", True, True, "luma"),
+        Protocol("S", "as B, with Daala's SSIM (SRGAN)", False, False, "luma", similarity="daala"),
     )
 }

@@ -2,7 +2,8 @@
 
 A row is one model on one set, at one scale, under one protocol. Where the same cell was published, the row quotes it
 and says how far ours is from it. The SRCNN lineage published with protocol D and SelfExSR with A (see `srlib.metrics`);
-other rows of A, the book's default, stand for comparison inside the book.
+other rows of A, the book's default, stand for comparison inside the book. Published cells that no row of ours stands
+against are listed at the end with the reason.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ TWINS = {
     ("bicubic", "", "A"): ("bicubic (SelfExSR)", "-"),
     ("bicubic", "", "D"): ("bicubic", "-"),
     ("srcnn", "9-5-5", "D"): ("SRCNN 9-5-5", "ImageNet"),
+    ("srcnn", "9-1-5", "D"): ("SRCNN 9-1-5", "91 images"),
     ("espcn", "tanh", "D"): ("ESPCN", "ImageNet"),
+    ("vdsr", "20", "D"): ("VDSR", "291 images"),
+    ("bicubic", "", "S"): ("bicubic (SRGAN paper)", "ImageNet 350k"),
+    ("srresnet", "b16", "S"): ("SRResNet-MSE (SRGAN paper)", "ImageNet 350k"),
+    ("srgan", "b16", "S"): ("SRGAN-VGG22 (SRGAN paper)", "ImageNet 350k"),
 }
+OTHERS = {"EDSR-baseline", "SwinIR"}  # quoted for comparison
 
 
 def reason(card: dict[str, Any]) -> str:
@@ -37,16 +44,50 @@ def reason(card: dict[str, Any]) -> str:
     )
 
 
+def protocols(model: str) -> tuple[str, ...]:
+    """Under which protocols a model is measured: the book's, and those that something like it was published with."""
+    return {"bicubic": ("A", "D", "S"), "srresnet": ("A", "S"), "srgan": ("A", "S")}.get(model, ("A", "D"))
+
+
+def cells() -> list[dict[str, str]]:
+    """data/published.tsv."""
+    with (data_dir() / "published.tsv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def unmatched(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The published cells of Set5 and Set14 that none of `rows` stands against, and why."""
+    key = ("published_model", "published_trained_on", "data", "scale")
+    matched = {tuple(row[k] for k in key) for row in rows if "published_model" in row}
+    ours = set(TWINS.values())
+    found = []
+    for cell in cells():
+        data, scale = cell["test_set"].lower(), int(cell["scale"])
+        if data not in ("set5", "set14") or (cell["model"], cell["trained_on"], data, scale) in matched:
+            continue
+        if cell["model"] in OTHERS:
+            why = "not a network of this book"
+        elif (cell["model"], cell["trained_on"]) in ours:
+            why = "no weights of this network at this scale ship"
+        else:
+            why = "no weights trained with this loss or on these pictures ship"
+        entry: dict[str, Any] = {"published_model": cell["model"], "published_trained_on": cell["trained_on"]}
+        entry |= {"data": data, "scale": scale, "published_psnr": float(cell["psnr_y_db"])}
+        if cell["ssim"]:
+            entry |= {"published_ssim": float(cell["ssim"]), "ssim_kind": cell["ssim_kind"]}
+        found.append(entry | {"published_source": cell["source"], "reason": why})
+    return found
+
+
 def published(model: str, variant: str, data: str, scale: int, protocol: str) -> dict[str, Any] | None:
     """The row of data/published.tsv with the same model, set, scale and protocol, or None."""
     if (model, variant, protocol) not in TWINS:
         return None
     name, trained_on = TWINS[model, variant, protocol]
-    with (data_dir() / "published.tsv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            key = (row["model"], row["trained_on"], row["test_set"].lower(), int(row["scale"]))
-            if key == (name, trained_on, data, scale):
-                return row
+    for row in cells():
+        key = (row["model"], row["trained_on"], row["test_set"].lower(), int(row["scale"]))
+        if key == (name, trained_on, data, scale):
+            return row
     return None
 
 
@@ -80,7 +121,7 @@ def measure(model: str, variant: str, data: str, scale: int, protocol: str) -> d
         "difference_db": round(difference, 3),
         "status": status,
     }
-    if twin["ssim"]:  # the ESPCN paper printed none
+    if twin["ssim"]:  # the ESPCN paper printed none; the kind is the protocol's
         row["published_ssim"] = float(twin["ssim"])
         row["difference_ssim"] = round(result.ssim - row["published_ssim"], 4)
     if status == "short":
@@ -121,10 +162,13 @@ def main() -> int:
     ledger.rows = []
     for model, variant, scale in jobs:
         for data in ("set5", "set14"):
-            for protocol in ("A", "D"):
+            for protocol in protocols(model):
+                if protocol == "S" and scale != 4:
+                    continue  # the paper's only scale
                 row = measure(model, variant, data, scale, protocol)
                 ledger.put(row)
                 print(f"{model} {variant} ×{scale} {data} {protocol}: {row['psnr']:.2f} dB, {row['status']}")
+    ledger.unmatched = unmatched(ledger.rows)
     ledger.save()
     README.write_text(stamp(README.read_text("utf-8"), ledger), "utf-8")
     return 0

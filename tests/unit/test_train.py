@@ -53,9 +53,7 @@ def test_what_a_run_leaves(folder: Path, tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), weights(result), strict=True))
 
 
-def test_moments_show_the_network_on_the_way(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_moments_show_the_network_on_the_way(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = train.fit(TINY, str(folder), tmp_path / "run", progress=False, device="cpu", moments=6)
     seen = read_moments(result.path / "moments.safetensors")
     assert list(seen) == [0, 1, 3, 6, 16, 40]
