@@ -99,9 +99,9 @@ def ssim(sr: Tensor, hr: Tensor, *, shave: int = 0, peak: float = 1.0) -> Tensor
 def daala_ssim(sr: Tensor, hr: Tensor, *, shave: int = 0, peak: float = 1.0) -> Tensor:
     """The structural similarity of the SRGAN paper's tables, one value for each picture; higher than Wang's.
 
-    Source: `dump_ssim` of the Daala video codec, which the paper names (its §3.1). Two things differ from `ssim`: the
-    Gaussian grows with the picture, its sigma being 1.5/256 of the height, and positions at the border count, too,
-    with what part of the window lies in the picture as their weight.
+    Source: `dump_ssim` of the Daala video codec, which the paper names (its §3.1). Three things differ from `ssim`:
+    the Gaussian grows with the picture, its sigma being 1.5/256 of the height; its taps are whole 256ths; and
+    positions at the border count, too, with the part of the window that lies in the picture as their weight.
 
     Args and errors as for `psnr`; any size will do. Channels are scored apart and averaged.
 
@@ -112,10 +112,13 @@ def daala_ssim(sr: Tensor, hr: Tensor, *, shave: int = 0, peak: float = 1.0) -> 
     sr, hr = _pair(sr, hr, shave)
     channels, height, width = sr.shape[1:]
     sigma = height * 1.5 / 256
-    tail = math.sqrt(0.5 * math.pi) * sigma / 2**16  # the window ends where it adds less than a 16-bit number shows
-    reach = min(int(sigma * math.sqrt(-2 * math.log(tail))) if tail < 1 else 0, min(height, width) - 1)
+    lowest = math.sqrt(0.5 * math.pi) * sigma / 256  # the window ends where a tap would round to nothing
+    reach = min(int(sigma * math.sqrt(-2 * math.log(lowest))) if lowest < 1 else 0, min(height, width) - 1)
     offsets = torch.arange(-reach, reach + 1, device=sr.device, dtype=sr.dtype)
-    g = torch.exp(-0.5 * (offsets / sigma) ** 2) / (math.sqrt(2 * math.pi) * sigma)
+    g = torch.floor(256 * torch.exp(-0.5 * (offsets / sigma) ** 2) / (math.sqrt(2 * math.pi) * sigma) + 0.5)
+    g[reach] = 0
+    g[reach] = 256 - g.sum()
+    g = g / 256
     row, column = (g.view(shape).expand(channels, 1, -1, -1) for shape in ((1, 1, 1, -1), (1, 1, -1, 1)))
 
     def gather(x: Tensor) -> Tensor:  # sums over the window; outside the picture there is nothing
@@ -168,8 +171,10 @@ class Protocol:
     def score(self, sr: Tensor, hr: Tensor, scale: int) -> tuple[float, float]:
         """(PSNR in dB, SSIM) of one SR picture against HR, on rounded bytes, with `shave = scale`."""
         y_sr, y_hr = self.luma(round_to_byte(sr.double())), self.luma(hr.double())
-        similar = ssim if self.similarity == "wang" else daala_ssim
-        return float(psnr(y_sr, y_hr, shave=scale)), float(similar(y_sr, y_hr, shave=scale))
+        score = float(psnr(y_sr, y_hr, shave=scale))
+        if self.similarity == "daala":  # a video codec's tool, which reads bytes
+            return score, float(daala_ssim(round_to_byte(y_sr), round_to_byte(y_hr), shave=scale))
+        return score, float(ssim(y_sr, y_hr, shave=scale))
 
 
 PROTOCOLS: dict[str, Protocol] = {

@@ -68,9 +68,9 @@ def unmatched(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if cell["model"] in OTHERS:
             why = "not a network of this book"
         elif (cell["model"], cell["trained_on"]) in ours:
-            why = "no weights of this network at this scale ship"
+            why = "no such weights ship"
         else:
-            why = "no weights trained with this loss or on these pictures ship"
+            why = "not trained with this loss or these pictures"
         entry: dict[str, Any] = {"published_model": cell["model"], "published_trained_on": cell["trained_on"]}
         entry |= {"data": data, "scale": scale, "published_psnr": float(cell["psnr_y_db"])}
         if cell["ssim"]:

@@ -59,9 +59,7 @@ def scores(ledger: Row, cards: dict[str, Row]) -> list[str]:
             twin = "published_psnr" in row
             body.append(
                 [
-                    SETS[row["data"]],
-                    f"×{row['scale']}",
-                    row["protocol"],
+                    f"{SETS[row['data']]} ×{row['scale']}, {row['protocol']}".replace(" ", NBSP),
                     f"{row['psnr']:.2f}",
                     f"{row['published_psnr']:.2f}" if twin else "–",
                     signed(row["difference_db"], 2) if twin else "–",
@@ -70,7 +68,7 @@ def scores(ledger: Row, cards: dict[str, Row]) -> list[str]:
                     row["status"] if twin else "–",
                 ]
             )
-        head = ["set", "scale", "protocol", "ours, dB", "published", "difference", "SSIM", "published", "status"]
+        head = ["set, protocol", "ours, dB", "published", "difference", "SSIM", "published", "status"]
         lines += ["", f"**{NAMES[model]} {variant}**".replace(" **", "**"), *table(head, body)]
         sources = dict.fromkeys(
             f"{r['published_model']}: {r['published_source']}" for r in own if "published_psnr" in r
@@ -92,11 +90,10 @@ def weights(ledger: Row, cards: dict[str, Row]) -> list[str]:
                 f"{card['steps']:,} × {recipe['batch']}",
                 duration(card["seconds"]),
                 f"{card['validation_psnr_db']:.2f}",
-                f"`{(card['commit'] or 'unknown')[:12]}`",
-                f"`{card['sha256'][:12]}`",
+                f"`{(card['commit'] or 'unknown')[:7]}`",
             ]
         )
-    return table(["weights", "device", "steps × batch", "time", "held out, dB", "commit", "SHA-256"], body, words=2)
+    return table(["weights", "device", "steps × batch", "time", "held out, dB", "commit"], body, words=2)
 
 
 def unmatched(ledger: Row, cards: dict[str, Row]) -> list[str]:
@@ -107,9 +104,9 @@ def unmatched(ledger: Row, cards: dict[str, Row]) -> list[str]:
         groups.setdefault(key, []).append(row)
     body = []
     for (model, trained_on, why), rows in groups.items():
-        cells = [f"{SETS[r['data']]} ×{r['scale']} {r['published_psnr']:.2f}" for r in rows]
-        body.append([model, trained_on, ", ".join(cells), why])
-    return table(["network", "trained on", "published, dB", "why not"], body, words=4)
+        cells = [f"{SETS[r['data']]} ×{r['scale']} {r['published_psnr']:.2f}".replace(" ", NBSP) for r in rows]
+        body.append([f"{model}, {trained_on}", ", ".join(cells), why])
+    return table(["network, training set", "published, dB", "why not"], body, words=3)
 
 
 PARTS: dict[str, Callable[[Row, dict[str, Row]], list[str]]] = {

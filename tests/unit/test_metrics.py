@@ -109,17 +109,23 @@ def test_protocol_d_keeps_grey_and_a_replicates_it(tmp_path: Path) -> None:
     assert d[0].psnr - d[1].psnr > 1  # replicated grey has 219/255 of the contrast in Y: 1.3 dB
 
 
-@pytest.mark.parametrize("size", [(14, 9), (40, 31)])
+# By hand, for a height of 40 and of 256 pixels: 256 times the Gaussian of sigma 0.234 and 1.5 from its middle on, in
+# whole numbers; what the roundings leave over goes to the middle.
+WINDOWS = {40: (np.array([256]), 0), 256: (np.array([68, 55, 28, 9, 2]), 4)}
+
+
+@pytest.mark.parametrize("size", [(40, 31), (256, 20)])
 def test_daala_ssim_agrees_with_loops(size: tuple[int, int]) -> None:
     """Written from the definition, one position after the other: the window is cut off where the picture ends."""
+    taps, reach = WINDOWS[size[0]]
     g = np.random.default_rng(0)
     hr = g.random(size)
     sr = np.clip(hr + 0.1 * g.standard_normal(size), 0, 1)
-    sigma = size[0] * 1.5 / 256
     total = weights = 0.0
     for i, j in np.ndindex(*size):
         far_i, far_j = np.arange(size[0])[:, None] - i, np.arange(size[1])[None, :] - j
-        w = np.exp(-(far_i**2 + far_j**2) / (2 * sigma**2)) / (2 * np.pi * sigma**2)
+        inside = (abs(far_i) <= reach) & (abs(far_j) <= reach)
+        w = np.where(inside, taps[np.minimum(abs(far_i), reach)] * taps[np.minimum(abs(far_j), reach)], 0.0)
         weight = w.sum()
         x, y = (w * sr).sum() / weight, (w * hr).sum() / weight
         xx, yy = (w * sr * sr).sum() / weight - x * x, (w * hr * hr).sum() / weight - y * y
@@ -127,15 +133,18 @@ def test_daala_ssim_agrees_with_loops(size: tuple[int, int]) -> None:
         score = (2 * x * y + 0.01**2) * (2 * xy + 0.03**2) / ((x * x + y * y + 0.01**2) * (xx + yy + 0.03**2))
         total, weights = total + weight * score, weights + weight
     ours = metrics.daala_ssim(*(torch.from_numpy(a)[None, None] for a in (sr, hr)))
-    assert abs(float(ours) - total / weights) < 2e-4  # the window ends where it adds less than 1/65536
+    assert abs(float(ours) - total / weights) < 1e-9
 
 
-@pytest.mark.parametrize(("name", "psnr", "ssim"), [("set5", 28.43, 0.8211), ("set14", 25.99, 0.7486)])
+@pytest.mark.parametrize(("name", "psnr", "ssim"), [("set5", 28.43, 0.8201), ("set14", 25.99, 0.7481)])
 def test_bicubic_under_the_srgan_papers_protocol(
     name: str, psnr: float, ssim: float, benchmark_set: Callable[[str], Path]
 ) -> None:
-    """Its table 2. Wang's SSIM of the same pictures is 0.8111 and 0.703: another number by the same name."""
+    """Its table 2 has 28.43 and 0.8211, 25.99 and 0.7486; the SSIM here is what Daala's own tool was seen to give.
+
+    Wang's SSIM of the same pictures is 0.8111 and 0.703: another number by the same name.
+    """
     benchmark_set(name)
     ours = evaluate.benchmark("bicubic", name, 4, "S")
-    assert abs(ours.psnr - psnr) < 0.02
-    assert abs(ours.ssim - ssim) < 0.0015
+    assert abs(ours.psnr - psnr) < 0.005
+    assert abs(ours.ssim - ssim) < 0.0002
