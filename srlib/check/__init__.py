@@ -44,7 +44,7 @@ class _Exercise:
 
 
 _EXERCISES: dict[str, _Exercise] = {}
-_CHAPTERS = ("ch01", "ch02", "ch03")
+_CHAPTERS = ("ch01", "ch02", "ch03", "ch04")
 
 
 def exercise(name: str, *hints: str) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:

@@ -90,6 +90,98 @@ def test_nonsense_gets_a_sentence_and_no_exception(name: str) -> None:
         assert len(feedback.message) > 15
 
 
+# Usual mistakes, and a part of the sentence that names each.
+MISTAKES: list[tuple[str, str, str]] = [
+    ("4.1", "lambda s: 25 * 64 + 9 * 64 * 32 + 9 * 32 * s * s", "per pixel of LR"),
+    ("4.1", "lambda s: (25 * 64 + 9 * 64 * 32 + 9 * 32) / s**2", "one filter"),
+    ("4.1", "lambda s: (26 * 64 + 577 * 32 + 289 * s * s) / s**2", "bias"),
+    ("4.1", "lambda s: 57184", "SRCNN"),
+    ("4.1", "lambda s: 1000", "less than it is"),
+    ("4.1", "lambda s: 'many'", "must return a number"),
+    ("4.2", "lambda x, r: F.pixel_unshuffle(x, r)", "what it should build"),
+    ("4.2", "lambda x, r: x.reshape(x.shape[0], -1, x.shape[2] // r, x.shape[3] // r)", "strips"),
+    ("4.2", "lambda x, r: torch.cat([x[:, :, k // r :: r, k % r :: r] for k in range(r * r)], 1)", "slowest"),
+    (
+        "4.2",
+        "lambda x, r: torch.stack([x[:, :, k % r :: r, k // r :: r] for k in range(r * r)], 2).flatten(1, 2)",
+        "exchanged",
+    ),
+    ("4.2", "lambda x, r: F.avg_pool2d(x, r).repeat_interleave(r * r, 1)", "numbers have changed"),
+    (
+        "4.2",
+        "lambda x, r: torch.stack([x[:, :, k // r :: r, k % r :: r] for k in range(r * r)], 2).flatten(1, 2).flip(1)",
+        "not in their places",
+    ),
+    ("4.3", "lambda r: F.pad(torch.ones(r * r, 1, 1, 1), (1, 1, 1, 1))", "nearest neighbour"),
+    ("4.3", "lambda r: torch.full((r * r, 1, 3, 3), 1 / 8)", "adds up to"),
+    ("4.3", "lambda r: torch.full((r * r, 1, 3, 3), 1 / 9)", "not that of bilinear"),
+    ("4.3", "filters(lambda r: (torch.arange(r) / r,) * 2)", "shifted"),
+    ("4.3", "filters(lambda r: (0.5 - (torch.arange(r) + 0.5) / r,) * 2)", "mirrored"),
+    (
+        "4.3",
+        "lambda r: bilinear(r).view(r, r, 1, 3, 3).transpose(0, 1).reshape(r * r, 1, 3, 3)",
+        "rows and columns are exchanged",
+    ),
+    ("4.4", "lambda c, hr, r: (F.mse_loss(c, swapped(hr, r)), F.pixel_shuffle(c, r))", "rows and columns"),
+    ("4.4", "lambda c, hr, r: (F.mse_loss(c.tanh(), F.pixel_unshuffle(hr, r)), F.pixel_shuffle(c, r))", "tanh"),
+    ("4.4", "lambda c, hr, r: (F.mse_loss(F.pixel_shuffle(c, r), hr).item(), F.pixel_shuffle(c, r))", "one number"),
+    ("4.4", "lambda c, hr, r: (F.mse_loss(F.pixel_shuffle(c, r).detach(), hr), F.pixel_shuffle(c, r))", "no gradient"),
+    ("4.4", "lambda c, hr, r: (F.l1_loss(F.pixel_shuffle(c, r), hr), F.pixel_shuffle(c, r))", "mean squared"),
+    (
+        "4.4",
+        "lambda c, hr, r: (F.mse_loss(F.pixel_shuffle(c, r), hr), F.pixel_shuffle(c, r).clamp(0, 0.5))",
+        "no longer",
+    ),
+    ("4.4", "lambda c, hr, r: F.mse_loss(F.pixel_shuffle(c, r), hr)", "two things"),
+    ("4.5", "lambda network, lr, tile: network(lr)", "LR pixels at once"),
+    ("4.5", "lambda network, lr, tile: lr.new_zeros(1, 1, 3 * lr.shape[2], 3 * lr.shape[3])", "never called"),
+    ("4.5", "tiled(lambda x, top, bottom, left, right: x[..., top:bottom, left:right], 0)", "seams"),
+    ("4.5", "tiled(lambda x, t, b, l, r: x[..., max(t - 2, 0) : b + 2, max(l - 2, 0) : r + 2], 2)", "overlap of 2"),
+    (
+        "4.5",
+        "tiled(lambda x, t, b, l, r: F.pad(x, (4, 4, 4, 4), mode='replicate')[..., t : b + 8, l : r + 8], None)",
+        "at the border",
+    ),
+]
+TOOLS = """
+def filters(places):
+    def make(r):
+        rows, columns = ((1 - (at[:, None] - torch.arange(-1, 2)).abs()).clamp(min=0) for at in places(r))
+        return torch.einsum("ia,jb->ijab", rows, columns).reshape(r * r, 1, 3, 3)
+    return make
+
+bilinear = filters(lambda r: ((torch.arange(r) + 0.5) / r - 0.5,) * 2)
+
+def swapped(hr, r):
+    n, _, h, w = hr.shape
+    return hr.view(n, h // r, r, w // r, r).permute(0, 4, 2, 1, 3).reshape(n, r * r, h // r, w // r)
+
+def tiled(cut, overlap):
+    def enlarge(network, lr, tile):
+        height, width = lr.shape[2:]
+        out = lr.new_empty(1, 1, 3 * height, 3 * width)
+        for top in range(0, height, tile):
+            for left in range(0, width, tile):
+                bottom, right = min(top + tile, height), min(left + tile, width)
+                above = 4 if overlap is None else min(top, overlap)
+                before = 4 if overlap is None else min(left, overlap)
+                sr = network(cut(lr, top, bottom, left, right))[..., 3 * above :, 3 * before :]
+                kept = sr[..., : 3 * (bottom - top), : 3 * (right - left)]
+                out[..., 3 * top : 3 * bottom, 3 * left : 3 * right] = kept
+        return out
+    return enlarge
+"""
+
+
+@pytest.mark.parametrize(("name", "answer", "words"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES])
+def test_a_usual_mistake_is_called_by_its_name(name: str, answer: str, words: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(PRELUDE + TOOLS, namespace)
+    feedback = check(name, eval(answer, namespace))
+    assert not feedback
+    assert words in feedback.message
+
+
 @pytest.mark.parametrize("name", sorted(EXERCISES))
 def test_the_hint_ladder_has_two_rungs_or_more(name: str) -> None:
     assert hint(name, 1) != hint(name, 2)
