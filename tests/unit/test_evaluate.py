@@ -56,7 +56,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         benchmark("bicubic", "bundled:test", 3, "C")
     with pytest.raises(ValueError, match="enlarges ×3, but scale=2"):
         benchmark(models.create("srcnn", 3), "bundled:test", 2)
-    with pytest.raises(ValueError, match="RGB with A or B"):
+    with pytest.raises(ValueError, match="RGB with A, B or S"):
         benchmark(Colour(), "bundled:test", 2, "D")
     assert benchmark(Colour(), "bundled:test", 2, "A").psnr > 20
     image.save(torch.rand(1, 3, 14, 14), tmp_path / "small.png")

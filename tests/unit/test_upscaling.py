@@ -57,11 +57,13 @@ def test_the_tiled_picture_equals_the_whole_one(name: str, scale: int, variant: 
     lr = datasets.photo("chelsea")[..., 50 : 98 if shallow else 74, 100:180]
     whole = super_resolve(model, lr)
     tiled = upscale(lr, model, scale, tile=tile, device="cpu")
-    # The sums are the same but for the order in which a library adds up differently shaped tiles: deep networks add
-    # more often, and of them a byte may lie just on the other side of a half.
-    assert float((tiled - whole).abs().max()) < (2e-6 if shallow else 1e-5)
+    # The sums are the same but for the order in which a library adds up differently shaped tiles; deep networks add
+    # more often. A byte may differ only where that order decides: where the float lies on a half.
+    nearly = 2e-6 if shallow else 1e-5
+    assert float((tiled - whole).abs().max()) < nearly
     other = image.to_uint8(tiled) != image.to_uint8(whole)
-    assert float(other.float().mean()) <= (0 if shallow else 1e-3)
+    on_a_half = ((whole * 255) % 1 - 0.5).abs() < 255 * nearly
+    assert not bool((other & ~on_a_half).any())
 
 
 def test_what_comes_back_is_of_the_kind_that_went_in(tmp_path: Path) -> None:
