@@ -73,8 +73,8 @@ def _train(args: argparse.Namespace) -> None:
     if not args.all:
         _train_one(args)
         return
-    game = _settings(args.set, recipes.get("srgan", 4, args.budget).as_dict()).get("loss")
-    if (game or recipes.get("srgan", 4, args.budget).loss).startswith("vgg"):  # told before hours of training
+    game = recipes.get("srgan", 4, args.budget).as_dict()
+    if str((game | _settings(args.set, game))["loss"]).startswith("vgg"):  # told before hours of training
         if args.vgg is None:
             raise ValueError(
                 "the content loss of srgan needs VGG-19: name a .safetensors file, or torchvision, as --vgg"

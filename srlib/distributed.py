@@ -94,8 +94,7 @@ def _meeting() -> dict[str, Any]:
     `torchrun` keeps one store for all its restarts (PyTorch 2.14), and a process that starts again could find there
     the address of one that is dead; and one that trains two networks, its addresses of the first. Every group, and on
     one machine every restart, therefore has its own part of the store. Several machines count their restarts apart; for
-    them `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` makes `torchrun` open a new
-    store each time, as the training page says.
+    them `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` makes `torchrun` open a new store each time, as the training page says.
     """
     store, rank, world = next(rendezvous("env://"))
     one_machine = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"

@@ -60,9 +60,8 @@ _SGD = {"optimiser": "sgd", "learning_rate": _AUTHORS_RATE, "final": 1.0, "warmu
 _PAPERS_ESPCN = {"optimiser": "sgd", "start": "paper", "last_layer": 0.1, "clip": 0.0}
 _PAPERS_VDSR = {"optimiser": "sgd", "learning_rate": 0.1, "theta": 0.001, "weight_decay": 1e-4, "start": "paper"}
 _ESPCN = recipes.get("espcn", scale=3, budget="quick").but(steps=1500)
-_VDSR = recipes.get("vdsr", scale=3, budget="quick").but(
-    steps=150, batch=9
-)  # nine patches can be shared by three scales
+# Nine patches can be shared by three scales.
+_VDSR = recipes.get("vdsr", scale=3, budget="quick").but(steps=150, batch=9)
 
 STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
     "srcnn": (

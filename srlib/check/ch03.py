@@ -6,8 +6,6 @@ Each judge tries an answer by what it does. Where the answer is one of the usual
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import Any
 from unittest import mock
 
 import torch
@@ -16,36 +14,8 @@ from torch.nn import functional as F
 
 from srlib import datasets, degrade, metrics, models
 from srlib.check import Wrong, exercise
+from srlib.check._answers import as_function, as_tensor, same, seeded
 from srlib.image import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
-
-CLOSE = 1e-4  # of a value in [0, 1]: far below half a grey level, far above rounding in float32
-
-
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def _callable(answer: object) -> Callable[..., Any]:
-    if not callable(answer):
-        raise Wrong(f"the answer must be a function, not {type(answer).__name__}.")
-    return answer
-
-
-def _tensor(out: object, shape: tuple[int, ...]) -> Tensor:
-    """What the learner's function returned, if it is a finite tensor of that shape."""
-    if out is None or out is ...:
-        raise Wrong("the function returns nothing yet; put your code in place of the dots.")
-    if not isinstance(out, Tensor):
-        raise Wrong(f"the function must return a tensor, not {type(out).__name__}.")
-    if tuple(out.shape) != shape:
-        raise Wrong(f"the function returns shape {tuple(out.shape)}; {shape} is wanted.")
-    if not bool(torch.isfinite(out).all()):
-        raise Wrong("the function returns NaN or infinity.")
-    return out.detach()
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).abs().max() < CLOSE)
 
 
 @exercise(
@@ -56,7 +26,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 )
 def receptive_field(answer: object) -> str:
     """A function of filter sides that returns how wide the field of one output pixel is."""
-    function = _callable(answer)
+    function = as_function(answer)
     for sides, right in (((9, 1, 5), 13), ((5,), 5), ((9, 5, 5), 17), ((3,) * 20, 41)):
         out = function(*sides)
         if out is None or out is ...:
@@ -76,25 +46,25 @@ def receptive_field(answer: object) -> str:
 )
 def convolution(answer: object) -> str:
     """A convolution that keeps the size by repeating the edge, without calling a convolution."""
-    function = _callable(answer)
+    function = as_function(answer)
     message = "the function calls a ready-made convolution; build it from F.unfold and a matrix product."
     forbidden = mock.Mock(side_effect=Wrong(message))
     for channels, filters, side in ((1, 4, 9), (3, 2, 5), (4, 3, 1)):
-        x = torch.rand(2, channels, 12, 15, generator=_generator())
-        weight = torch.randn(filters, channels, side, side, generator=_generator()) / side
-        bias = torch.randn(filters, generator=_generator())
+        x = torch.rand(2, channels, 12, 15, generator=seeded())
+        weight = torch.randn(filters, channels, side, side, generator=seeded()) / side
+        bias = torch.randn(filters, generator=seeded())
         padded = F.pad(x, (side // 2,) * 4, mode="replicate")
         right = F.conv2d(padded, weight, bias)
         with mock.patch.object(F, "conv2d", forbidden), mock.patch.object(torch, "conv2d", forbidden):
             out = function(x.clone(), weight.clone(), bias.clone())
-        out = _tensor(out, tuple(right.shape))
-        if _same(out, right):
+        out = as_tensor(out, tuple(right.shape))
+        if same(out, right):
             continue
-        if _same(out, right - bias[:, None, None]):
+        if same(out, right - bias[:, None, None]):
             raise Wrong("the bias is missing.")
-        if _same(out, F.conv2d(x, weight, bias, padding=side // 2)):
+        if same(out, F.conv2d(x, weight, bias, padding=side // 2)):
             raise Wrong("inside it is right; at the border zeros were assumed. Repeat the edge pixel instead.")
-        if _same(out, F.conv2d(padded, weight.flip(2, 3), bias)):
+        if same(out, F.conv2d(padded, weight.flip(2, 3), bias)):
             raise Wrong("the filters are turned by 180°. In deep learning a convolution does not turn them.")
         raise Wrong(f"the values are wrong for {filters} filters of {side}×{side} on {channels} channels.")
     return "right. A convolution is a table of patches times a table of filters."
@@ -125,25 +95,25 @@ class _Probe(nn.Module):
 )
 def colour(answer: object) -> str:
     """Apply a luma network to a colour picture."""
-    function = _callable(answer)
-    lr = torch.rand(1, 3, 8, 10, generator=_generator())
+    function = as_function(answer)
+    lr = torch.rand(1, 3, 8, 10, generator=seeded())
     probe = _Probe()
-    out = _tensor(function(probe, lr.clone()), (1, 3, 24, 30))
+    out = as_tensor(function(probe, lr.clone()), (1, 3, 24, 30))
     ycbcr = rgb_to_ycbcr(lr)
     up = degrade.bicubic_up(ycbcr, 3)
     bright = up + torch.tensor([0.05, 0, 0])[:, None, None]
     right = ycbcr_to_rgb(bright)
     if not probe.seen:
         raise Wrong("the network was never called.")
-    if _same(out, right) and not _same(right, right.clamp(0, 1)):
+    if same(out, right) and not same(right, right.clamp(0, 1)):
         raise Wrong("the colours are right, but some values lie outside [0, 1]; a picture has to be clipped.")
-    if _same(out, right.clamp(0, 1)):
+    if same(out, right.clamp(0, 1)):
         return "right. This is how every network for luma in this book treats a colour photograph."
-    if len(probe.seen) == 3 or _same(out, (degrade.bicubic_up(lr, 3) + 0.05).clamp(0, 1)):
+    if len(probe.seen) == 3 or same(out, (degrade.bicubic_up(lr, 3) + 0.05).clamp(0, 1)):
         raise Wrong("red, green and blue each went through the network; it was trained on luma, and once is enough.")
-    if _same(probe.seen[0], lr.mean(1, keepdim=True)):
+    if same(probe.seen[0], lr.mean(1, keepdim=True)):
         raise Wrong("the network was given the mean of red, green and blue; luma weighs them, see rgb_to_y.")
-    if not _same(probe.seen[0], rgb_to_y(lr)):
+    if not same(probe.seen[0], rgb_to_y(lr)):
         raise Wrong("the network was not given luma; the first channel of rgb_to_ycbcr(lr) is luma.")
     raise Wrong("the network got luma, but the picture that comes out has other colours than it should.")
 
@@ -176,11 +146,11 @@ def _equal(a: nn.Module, b: nn.Module) -> bool:
 )
 def training(answer: object) -> str:
     """A training loop: the right target, fresh gradients at each step, and plain numbers kept."""
-    function = _callable(answer)
+    function = as_function(answer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         start = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
-    generator = _generator()
+    generator = seeded()
     batches = [(torch.rand(4, 1, 9, 9, generator=generator), torch.rand(4, 1, 9, 9, generator=generator))] * 6
     right, adding, trained = (copy.deepcopy(start) for _ in range(3))
     losses = _reference(right, batches, 1e-3, forget=True)
@@ -225,16 +195,16 @@ def _undo(views: list[Tensor]) -> list[Tensor]:
 )
 def ensemble(answer: object) -> str:
     """The mean over the eight symmetries of the square."""
-    function = _callable(answer)
+    function = as_function(answer)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         network = models.create("srcnn", scale=2, variant="9-1-5").eval()
         y = torch.rand(1, 1, 10, 13)
         right = torch.stack(_undo([network(view) for view in _views(y)])).mean(0)
-        out = _tensor(function(network, y.clone()), tuple(right.shape))
-        if _same(out, network(y)):
+        out = as_tensor(function(network, y.clone()), tuple(right.shape))
+        if same(out, network(y)):
             raise Wrong("this is the network's answer to the picture as it stands; average over the eight views.")
-        if not _same(out, right):
+        if not same(out, right):
             raise Wrong("this is not the mean over the eight views; is every result turned back before it is added?")
         hr = degrade.mod_crop(rgb_to_y(datasets.photo("astronaut")), 3)[..., :240, 120:360]
         lr = degrade.bicubic_down(hr, 3)

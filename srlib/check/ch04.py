@@ -6,8 +6,7 @@ Each judge tries an answer by what it does. Where the answer is one of the usual
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 from unittest import mock
 
 import torch
@@ -15,36 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srlib.check import Wrong, exercise
+from srlib.check._answers import as_function, as_tensor, same, seeded
 from srlib.models.espcn import ESPCN
-
-CLOSE = 1e-4  # of a value in [0, 1]: far below half a grey level, far above rounding in float32
-
-
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def _callable(answer: object) -> Callable[..., Any]:
-    if not callable(answer):
-        raise Wrong(f"the answer must be a function, not {type(answer).__name__}.")
-    return answer
-
-
-def _tensor(out: object, shape: tuple[int, ...]) -> Tensor:
-    """What the learner's function returned, if it is a finite tensor of that shape."""
-    if out is None or out is ...:
-        raise Wrong("the function returns nothing yet; put your code in place of the dots.")
-    if not isinstance(out, Tensor):
-        raise Wrong(f"the function must return a tensor, not {type(out).__name__}.")
-    if tuple(out.shape) != shape:
-        raise Wrong(f"the function returns shape {tuple(out.shape)}; {shape} is wanted.")
-    if not bool(torch.isfinite(out).all()):
-        raise Wrong("the function returns NaN or infinity.")
-    return out.detach()
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).abs().max() < CLOSE)
 
 
 @exercise(
@@ -55,7 +26,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 )
 def operations(answer: object) -> str:
     """A function of the scale that returns ESPCN's multiply-adds per pixel of SR."""
-    function = _callable(answer)
+    function = as_function(answer)
     for scale in (2, 3, 4):
         out = function(scale)
         if out is None or out is ...:
@@ -102,12 +73,12 @@ def _without(*names: str) -> Iterator[None]:
 )
 def unshuffle(answer: object) -> str:
     """The inverse of the pixel shuffle, for any number of colours."""
-    function = _callable(answer)
+    function = as_function(answer)
     for colours, r, h, w in ((1, 2, 3, 4), (1, 3, 2, 5), (3, 2, 4, 3)):
-        x = torch.rand(2, colours, h * r, w * r, generator=_generator())
+        x = torch.rand(2, colours, h * r, w * r, generator=seeded())
         right = F.pixel_unshuffle(x, r)
         with _without("pixel_unshuffle"):
-            out = _tensor(function(x.clone(), r), tuple(right.shape))
+            out = as_tensor(function(x.clone(), r), tuple(right.shape))
         if torch.equal(out, right):
             continue
         split = right.reshape(2, colours, r, r, h, w)
@@ -132,32 +103,32 @@ def unshuffle(answer: object) -> str:
 )
 def bilinear(answer: object) -> str:
     """The weights (r², 1, 3, 3) with which one convolution and a shuffle are bilinear interpolation."""
-    function = _callable(answer)
+    function = as_function(answer)
     for r in (2, 3, 4):
         place = (torch.arange(r) + 0.5) / r - 0.5
         taps = (1 - (place[:, None] - torch.arange(-1, 2)).abs()).clamp(min=0)  # (r, 3)
         right = torch.einsum("ia,jb->ijab", taps, taps).reshape(r * r, 1, 3, 3)
-        out = _tensor(function(r), tuple(right.shape)).float()
-        if _same(out, right):
+        out = as_tensor(function(r), tuple(right.shape)).float()
+        if same(out, right):
             continue
-        if _same(out, right.reshape(r, r, 1, 3, 3).transpose(0, 1).reshape(right.shape)):
+        if same(out, right.reshape(r, r, 1, 3, 3).transpose(0, 1).reshape(right.shape)):
             raise Wrong(
                 "rows and columns are exchanged: channel i·r + j is the pixel in row i and column j of a block."
             )
-        if _same(out, right.flip(2, 3)):
+        if same(out, right.flip(2, 3)):
             raise Wrong("the filters are mirrored: a sub-pixel to the right takes more of its right neighbour.")
         nearest = torch.zeros(3, 3)
         nearest[1, 1] = 1
-        if _same(out, nearest.expand_as(right)):
+        if same(out, nearest.expand_as(right)):
             raise Wrong("this repeats each pixel: it is nearest neighbour.")
         corner = torch.arange(r) / r
         shifted = (1 - (corner[:, None] - torch.arange(-1, 2)).abs()).clamp(min=0)
-        if _same(out, torch.einsum("ia,jb->ijab", shifted, shifted).reshape(right.shape)):
+        if same(out, torch.einsum("ia,jb->ijab", shifted, shifted).reshape(right.shape)):
             raise Wrong(
                 "the picture is shifted by a part of a pixel: a pixel is centred at (i + 0.5)/r − 0.5, not i/r."
             )
         sums = out.sum((1, 2, 3))
-        if not _same(sums, torch.ones(r * r)):
+        if not same(sums, torch.ones(r * r)):
             worst = float(sums[(sums - 1).abs().argmax()])
             raise Wrong(
                 f"a filter has to add up to 1, or a grey wall changes its grey; one of yours adds up to {worst:.2f}."
@@ -183,29 +154,29 @@ def _columns_first(x: Tensor, r: int) -> Tensor:
 )
 def consistent(answer: object) -> str:
     """A loss on the small channels that is the loss of the picture they become."""
-    function = _callable(answer)
+    function = as_function(answer)
     for r, h, w in ((2, 4, 6), (3, 5, 3)):
-        channels = torch.rand(2, r * r, h, w, generator=_generator()).requires_grad_()
-        hr = torch.rand(2, 1, h * r, w * r, generator=_generator())
+        channels = torch.rand(2, r * r, h, w, generator=seeded()).requires_grad_()
+        hr = torch.rand(2, 1, h * r, w * r, generator=seeded())
         out = function(channels, hr.clone(), r)
         if out is None or out is ...:
             raise Wrong("the function returns nothing yet; put your code in place of the dots.")
         if not isinstance(out, tuple | list) or len(out) != 2:
             raise Wrong("the function must return two things, the loss and the picture.")
-        picture = _tensor(out[1], tuple(hr.shape))
+        picture = as_tensor(out[1], tuple(hr.shape))
         loss = out[0]
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise Wrong("the loss must be a tensor with one number, so that it has a gradient.")
         if not loss.requires_grad:
             raise Wrong("the loss has no gradient; the channels must reach it without .item(), .detach() or no_grad().")
         orders = [F.pixel_shuffle(channels, r).detach(), _columns_first(channels, r).detach()]
-        if not any(_same(picture, order) for order in orders):
+        if not any(same(picture, order) for order in orders):
             raise Wrong("the picture is no longer the channels, each number at its place in its block of r×r.")
         value, wanted = float(loss.detach()), float(F.mse_loss(picture, hr))
         if abs(value - wanted) < 1e-6:
             continue
         bent = torch.tanh(channels).detach()
-        other = orders[1] if _same(picture, orders[0]) else orders[0]
+        other = orders[1] if same(picture, orders[0]) else orders[0]
         exchanged = float(F.mse_loss(other, hr))
         bent_too = [float(F.mse_loss(order(bent, r), hr)) for order in (F.pixel_shuffle, _columns_first)]
         if abs(value - exchanged) < 1e-6:
@@ -254,7 +225,7 @@ def _tiled(network: nn.Module, lr: Tensor, tile: int, overlap: int) -> Tensor:
 )
 def in_tiles(answer: object) -> str:
     """A picture enlarged in tiles, the same to the last bit that matters as in one piece."""
-    function = _callable(answer)
+    function = as_function(answer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = ESPCN(scale=3, n1=6, n2=5).eval().requires_grad_(False)
@@ -262,25 +233,25 @@ def in_tiles(answer: object) -> str:
         for layer in (network.conv1, network.conv2, network.conv3):
             layer.bias.data.uniform_(-0.3, 0.3)  # type: ignore[union-attr]  # so that what lies outside a picture shows
     for height, width, tile in ((20, 23, 8), (9, 30, 12), (7, 6, 16)):
-        lr = torch.rand(1, 1, height, width, generator=_generator())
+        lr = torch.rand(1, 1, height, width, generator=seeded())
         whole = network(lr)
         watched = _Watched(network)
         with torch.no_grad():
-            out = _tensor(function(watched, lr.clone(), tile), tuple(whole.shape))
+            out = as_tensor(function(watched, lr.clone(), tile), tuple(whole.shape))
         most = max((max(size) for size in watched.sizes), default=0)
         if most == 0:
             raise Wrong("the network was never called.")
         if most > tile + 2 * network.overlap:
             raise Wrong(f"the network was given {most} LR pixels at once; a tile of {tile} and its overlap are enough.")
-        if _same(out, whole):
+        if same(out, whole):
             continue
-        if _same(out, _tiled(network, lr, tile, 0)):
+        if same(out, _tiled(network, lr, tile, 0)):
             raise Wrong("there are seams: at the edge of a tile the network sees zeros, not the neighbouring tile.")
         inside = (..., slice(12, -12), slice(12, -12))
-        if height > 12 and _same(out[inside], whole[inside]):
+        if height > 12 and same(out[inside], whole[inside]):
             raise Wrong("inside it is right; at the border of the picture the network must see its end, not padding.")
         for overlap in range(1, network.overlap):
-            if _same(out, _tiled(network, lr, tile, overlap)):
+            if same(out, _tiled(network, lr, tile, overlap)):
                 raise Wrong(f"an overlap of {overlap} is not enough for this network; the seams are only fainter.")
         raise Wrong(f"{height}×{width} LR pixels in tiles of {tile} do not give the same picture as in one piece.")
     return "right. A picture of any size now fits into the memory of one tile; srlib.upscale works like this."
