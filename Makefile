@@ -32,11 +32,12 @@ help:
 
 env: .venv/installed
 
-# The long step: only when the lock changes. --clear, so that nothing of an older lock stays behind.
+# The long step: only when the lock changes. --clear, so that nothing of an older lock stays behind. --no-deps: the lock
+# is complete, and pip would ask for an extra (coverage[toml]) in its newest release, which no lock can know.
 .venv/locked: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "This project needs Python 3.11 or later, and $(PYTHON) is %d.%d. Name another one: make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 .venv/installed: .venv/locked pyproject.toml
