@@ -1,10 +1,10 @@
 """Every hyper-parameter, in one place: a recipe is one named experiment.
 
 Changing a number means changing a recipe, never the training loop. Three budgets of ours: `quick` runs live in a
-chapter (at most 60 s on two CPU cores), `colab` is sized for a free GPU and some minutes, `full` made the shipped
-weights. The fourth, `paper`, is the authors' recipe as far as they printed it; with fewer steps,
-`get("vdsr", 2, "paper").but(steps=1000)`, it is what a deviation is measured against. Read `Recipe`, then one of the
-functions below it.
+chapter (at most 60 s on two CPU cores), `colab` is sized for a free GPU and some minutes or two CPU cores and an hour,
+`full` for a good GPU; the card of shipped weights says which of them made it. The fourth, `paper`, is the authors'
+recipe as far as they printed it; with fewer steps, `get("vdsr", 2, "paper").but(steps=1000)`, it is what a deviation is
+measured against. Read `Recipe`, then one of the functions below it.
 """
 
 from __future__ import annotations
@@ -202,8 +202,10 @@ def _vdsr(budget: str, scale: int, variant: str) -> Recipe:
         return recipe.but(scales=(2, 3, 4), weight_decay=1e-4, theta=0.001)
     if budget == "quick":
         return recipe.but(steps=250, batch=8, patch=36 if scale == 3 else 32, warmup=20, ema=0.98, validate=50)
-    steps = 3000 if budget == "colab" else 30_000
-    return recipe.but(scales=(2, 3, 4), steps=steps, batch=48, patch=48, clip=0.5, validate=steps // 40)
+    recipe = recipe.but(scales=(2, 3, 4), patch=48, clip=0.5)
+    if budget == "colab":
+        return recipe.but(steps=7000, batch=12, validate=175)
+    return recipe.but(steps=30_000, batch=48, validate=750)
 
 
 def _srresnet(budget: str, scale: int, variant: str) -> Recipe:
@@ -218,7 +220,7 @@ def _srresnet(budget: str, scale: int, variant: str) -> Recipe:
         return _as_published(recipe, steps=1_000_000, learning_rate=1e-4, optimiser="adam")
     if budget == "quick":
         return recipe.but(steps=250, batch=8, patch=48, warmup=20, ema=0.98, validate=50)
-    steps = 5000 if budget == "colab" else 100_000
+    steps = 3000 if budget == "colab" else 100_000
     return recipe.but(steps=steps, learning_rate=5e-4, validate=steps // 40)
 
 
@@ -234,7 +236,7 @@ def _srgan(budget: str, scale: int, variant: str) -> GanRecipe:
         return _as_published(recipe, steps=200_000, learning_rate=1e-4, optimiser="adam", drops=1)
     if budget == "quick":
         return recipe.but(steps=120, batch=8, patch=48, loss="mse", learning_rate=2e-4, final=1.0, ema=0.9, validate=20)
-    steps = 2000 if budget == "colab" else 40_000
+    steps = 1200 if budget == "colab" else 40_000
     return recipe.but(steps=steps, schedule="step", drops=1, validate=steps // 40)
 
 

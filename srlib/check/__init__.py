@@ -8,6 +8,7 @@ function.
 
 from __future__ import annotations
 
+import pkgutil
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +45,6 @@ class _Exercise:
 
 
 _EXERCISES: dict[str, _Exercise] = {}
-_CHAPTERS = ("ch01", "ch02", "ch03", "ch04")
 
 
 def exercise(name: str, *hints: str) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:
@@ -61,8 +61,9 @@ def exercise(name: str, *hints: str) -> Callable[[Callable[[Any], str]], Callabl
 
 def exercises() -> list[str]:
     """The names of all exercises, in order."""
-    for chapter in _CHAPTERS:
-        import_module(f"srlib.check.{chapter}")  # registers its exercises
+    for module in pkgutil.iter_modules(__path__):
+        if module.name.startswith("ch"):
+            import_module(f"srlib.check.{module.name}")  # registers its exercises
     return sorted(_EXERCISES, key=lambda name: [int(part) for part in name.split(".")])
 
 
