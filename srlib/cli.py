@@ -27,17 +27,11 @@ ALL += [("srcnn", 3, "9-1-5"), ("vdsr", 2, "20"), ("srresnet", 4, "b16"), ("srga
 MOMENTS = ("espcn", "srcnn")  # small enough to keep what they were like on the way
 
 
-def _network(args: argparse.Namespace) -> str | nn.Module:
-    """What --model, --variant and --weights name: shipped weights, or a file beside whose card the variant stands."""
-    from srlib import models
+def _network(args: argparse.Namespace, *, inference: bool = True) -> str | nn.Module:
+    """What --model, --scale, --variant and --weights name."""
+    from srlib._weights import network
 
-    if not args.weights:
-        return models.load_pretrained(args.model, args.scale, args.variant) if args.variant else str(args.model)
-    card = Path(args.weights).with_name("card.json")
-    variant = args.variant
-    if variant is None and card.is_file():
-        variant = json.loads(card.read_text("utf-8"))["recipe"]["variant"]
-    return models.load_weights(models.create(args.model, args.scale, variant), args.weights)
+    return network(args.model, args.scale, args.variant, args.weights, inference=inference)
 
 
 def _upscale(args: argparse.Namespace) -> None:
@@ -179,7 +173,7 @@ def _export(args: argparse.Namespace) -> None:
 
     target = Path(args.output or f"{args.model}_x{args.scale}.onnx")
     _not_there(target, args.force)
-    network = _network(args)
+    network = _network(args, inference=False)
     network = models.load_pretrained(network, args.scale) if isinstance(network, str) else network
     export.to_onnx(network, target, name=args.model)
     file = export.contents(target)
