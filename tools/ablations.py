@@ -125,7 +125,7 @@ STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
             Row("VGG22", {"loss": "vgg22", **_NO_GAME}),
             Row("MSE and the game"),
             Row("VGG22 and the game", {"loss": "vgg22"}),
-            Row("MSE and a game that weighs a hundred times as much", {"adversarial": 100 * _GAME.adversarial}),
+            Row("MSE and a game that weighs a hundred times as much", {"adversarial": 0.1}),
             Row("LR by blur", {"degradation": "blur", **_NO_GAME}),
         ),
     ),
