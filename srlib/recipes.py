@@ -220,8 +220,9 @@ def _srresnet(budget: str, scale: int, variant: str) -> Recipe:
         return _as_published(recipe, steps=1_000_000, learning_rate=1e-4, optimiser="adam")
     if budget == "quick":
         return recipe.but(steps=250, batch=8, patch=48, warmup=20, ema=0.98, validate=50)
-    steps = 3000 if budget == "colab" else 100_000
-    return recipe.but(steps=steps, learning_rate=5e-4, validate=steps // 40)
+    if budget == "colab":
+        return recipe.but(steps=3000, patch=48 if scale == 3 else 64, learning_rate=5e-4, validate=75)
+    return recipe.but(steps=100_000, learning_rate=5e-4, validate=2500)
 
 
 def _srgan(budget: str, scale: int, variant: str) -> GanRecipe:
@@ -236,8 +237,9 @@ def _srgan(budget: str, scale: int, variant: str) -> GanRecipe:
         return _as_published(recipe, steps=200_000, learning_rate=1e-4, optimiser="adam", drops=1)
     if budget == "quick":
         return recipe.but(steps=120, batch=8, patch=48, loss="mse", learning_rate=2e-4, final=1.0, ema=0.9, validate=20)
-    steps = 1200 if budget == "colab" else 40_000
-    return recipe.but(steps=steps, schedule="step", drops=1, validate=steps // 40)
+    if budget == "colab":
+        return recipe.but(steps=1200, patch=48 if scale == 3 else 64, schedule="step", drops=1, validate=30)
+    return recipe.but(steps=40_000, schedule="step", drops=1, validate=1000)
 
 
 def _as_published(recipe: R, **numbers: Any) -> R:
