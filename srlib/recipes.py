@@ -204,7 +204,7 @@ def _vdsr(budget: str, scale: int, variant: str) -> Recipe:
         return recipe.but(steps=250, batch=8, patch=36 if scale == 3 else 32, warmup=20, ema=0.98, validate=50)
     recipe = recipe.but(scales=(2, 3, 4), patch=48, clip=0.5)
     if budget == "colab":
-        return recipe.but(steps=7000, batch=12, validate=175)
+        return recipe.but(steps=4500, batch=12, validate=125)
     return recipe.but(steps=30_000, batch=48, validate=750)
 
 
