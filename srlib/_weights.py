@@ -71,8 +71,9 @@ def _belongs(model: nn.Module, name: str, weights: Path, families: list[tuple[st
         options.append(f"--scale {scale}")
     if variant != (models.MODELS[other].variants[0] if other != name else model.variant):
         options.append(f"--variant {variant}")
+    asked = " ".join(filter(None, (type(model).__name__, str(model.variant), f"×{model.scale}")))  # bicubic has none
     return (
-        f"the weights in {weights} do not fit {type(model).__name__} {model.variant} ×{model.scale}: they are those of "
+        f"the weights in {weights} do not fit {asked}: they are those of "
         f"{' or '.join(owners)}; pass {' '.join(options)}"
     )
 

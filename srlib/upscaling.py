@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,21 +17,28 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from srlib import models
 from srlib.degrade import bicubic_up
 from srlib.devices import pick_device
 from srlib.image import (
+    ImageError,
     Picture,
     as_array,
     check_target,
     load,
+    on_white,
     read,
     rgb_to_ycbcr,
     save,
     to_uint8,
     ycbcr_to_rgb,
 )
+
+# What a file can hold: transparency, and pixels a side where the format has a limit that a picture can meet.
+WITH_ALPHA = ("PNG", "WEBP", "TIFF")
+LARGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
 TILE_OUT = 384  # side of a tile of SR in pixels; larger ones are no faster on a CPU and take more memory
 
@@ -187,6 +195,23 @@ def upscale(
     return as_array(out).reshape(*out.shape[2:], *x.shape[2:]) if isinstance(x, np.ndarray) else out
 
 
+def fill_hidden(rgb: Tensor, alpha: Tensor) -> Tensor:
+    """Give what is fully transparent the colour of the nearest visible parts, roughly; the rest stays as it is.
+
+    A file may hold anything there, mostly black. Nobody sees it until the picture is enlarged, when it would mix into
+    the visible pixels at the rim. `rgb` is `(1, 3, h, w)` in [0, 1], `alpha` `(1, 1, h, w)`.
+
+    >>> fill_hidden(torch.tensor([1.0, 0.0]).expand(1, 3, 1, 2), torch.tensor([[[[1.0, 0.0]]]]))[0, 0].tolist()
+    [[1.0, 1.0]]
+    """
+    if bool((alpha > 0).all()) or not bool((alpha > 0).any()):
+        return rgb
+    weight = F.avg_pool2d(alpha, 2, ceil_mode=True)  # means over blocks of 2×2, of the visible pixels only
+    small = F.avg_pool2d(rgb * alpha, 2, ceil_mode=True) / weight.clamp(min=1e-6)
+    around = F.interpolate(fill_hidden(small, weight), scale_factor=2)[..., : rgb.shape[2], : rgb.shape[3]]
+    return torch.where(alpha > 0, rgb, around)
+
+
 def upscale_file(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
@@ -199,13 +224,24 @@ def upscale_file(
 ) -> Path:
     """Super-resolve a picture file into another one, in bounded memory: 12 megapixels ×3 need less than 2 GB.
 
-    Orientation, colour profile, EXIF data and transparency (enlarged bicubically) are kept; a grey file stays grey.
-    Arguments as for `upscale`; errors as for it, `srlib.image.read` and `srlib.image.save`.
+    Orientation, colour profile, EXIF data and transparency (enlarged bicubically) are kept; a grey file stays grey. A
+    transparent picture is laid on white where the target's format cannot hold transparency.
+    Arguments as for `upscale`; errors as for it, `srlib.image.read` and `srlib.image.save`, and ImageError when the
+    result has more pixels a side than the target's format can hold.
     """
-    target, _ = check_target(target)
+    target, form = check_target(target)
     with borrowed(model, scale, device) as network:
         picture = read(source)
         size = (picture.rgb.shape[2] * scale, picture.rgb.shape[3] * scale)
+        if max(size) > LARGEST.get(form, max(size)):
+            raise ImageError(
+                f"{form} holds at most {LARGEST[form]:,} pixels a side, and {source} ×{scale} has "
+                f"{size[1]:,}×{size[0]:,}; use .png or .tif"
+            )
+        if picture.alpha is not None and form in WITH_ALPHA:
+            picture = replace(picture, rgb=fill_hidden(picture.rgb, picture.alpha))
+        elif picture.alpha is not None:
+            picture = replace(picture, rgb=on_white(picture), alpha=None)
         lr = picture.rgb[:, :1] if picture.grey and network.channels == 1 else picture.rgb
         out = torch.empty(
             1, lr.shape[1], *size, dtype=torch.uint8, memory_format=torch.channels_last

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 import srlib
 from srlib import datasets, degrade, image, models
-from srlib.upscaling import super_resolve, tiles, upscale, upscale_file
+from srlib.upscaling import fill_hidden, super_resolve, tiles, upscale, upscale_file
 
 
 @pytest.mark.parametrize("tile", [1, 7, 16, 33, 1000])
@@ -210,3 +210,59 @@ def test_a_borrowed_network_comes_back_as_it_was() -> None:
     bare.scale, bare.channels = 3, 3  # type: ignore[assignment]
     with pytest.raises(ValueError, match="no attribute `overlap`"):
         upscale(torch.rand(1, 3, 6, 6), bare, 3)
+
+
+def _cut_out(hidden: int) -> Image.Image:
+    """An orange square, soft at its rim, in the middle of nothing; what is hidden has one grey."""
+    pixels = np.full((24, 24, 4), hidden, np.uint8)
+    pixels[..., 3] = 0
+    pixels[7:17, 7:17] = (240, 120, 20, 128)
+    pixels[8:16, 8:16, 3] = 255
+    return Image.fromarray(pixels, "RGBA")
+
+
+@pytest.mark.parametrize(("model", "scale"), [("bicubic", 4), ("espcn", 2), ("srcnn", 3)])
+def test_what_is_hidden_does_not_reach_the_rim_of_a_cut_out(tmp_path: Path, model: str, scale: int) -> None:
+    results = []
+    for hidden in (0, 255):
+        _cut_out(hidden).save(tmp_path / "cut.png")
+        upscale_file(tmp_path / "cut.png", tmp_path / "large.png", model, scale)
+        with Image.open(tmp_path / "large.png") as large:
+            results.append(np.asarray(large).astype(int))
+    black, white = results
+    visible = black[..., 3] > 0
+    assert np.array_equal(black[..., 3], white[..., 3])
+    assert np.abs(black - white)[visible].max() <= 1
+    assert np.abs(black[visible][:, :3] - (240, 120, 20)).max() < 12  # the colour of the square, no dark rim
+
+
+def test_a_transparent_picture_lies_on_white_where_the_file_cannot_hold_it(tmp_path: Path) -> None:
+    Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(tmp_path / "nothing.png")
+    for ending in ("jpg", "bmp"):
+        upscale_file(tmp_path / "nothing.png", tmp_path / f"large.{ending}", "bicubic", 2)
+        with Image.open(tmp_path / f"large.{ending}") as large:
+            assert large.convert("RGB").getcolors() == [(32 * 32, (255, 255, 255))]
+    _cut_out(0).save(tmp_path / "cut.png")
+    upscale_file(tmp_path / "cut.png", tmp_path / "cut.jpg", "espcn", 2)
+    seen = srlib.load(tmp_path / "cut.png")  # laid on white, too
+    upscale_file(tmp_path / "cut.png", tmp_path / "large.tif", "espcn", 2)
+    assert float((srlib.load(tmp_path / "cut.jpg") - upscale(seen, "espcn", 2)).abs().mean()) < 0.02
+
+
+def test_hidden_colours_come_from_what_is_near() -> None:
+    rgb, alpha = torch.zeros(1, 3, 5, 9), torch.zeros(1, 1, 5, 9)
+    rgb[..., :2], alpha[..., :2] = 0.25, 1.0
+    rgb[..., 8], alpha[..., 8] = 1.0, 0.5
+    filled = fill_hidden(rgb, alpha)
+    assert torch.equal(filled[..., :2], rgb[..., :2])
+    assert torch.equal(filled[..., 8], rgb[..., 8])
+    assert torch.allclose(filled[..., 2], torch.tensor(0.25))
+    assert bool((filled >= 0.25 - 1e-6).all())
+    assert torch.equal(fill_hidden(rgb, torch.zeros_like(alpha)), rgb)
+
+
+def test_a_format_that_is_too_small_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (6000, 2)).save(tmp_path / "long.png")
+    monkeypatch.setattr("srlib.upscaling.upscale_into", lambda *args, **options: pytest.fail("work was done"))
+    with pytest.raises(ValueError, match="WEBP holds at most 16,383 pixels a side"):
+        upscale_file(tmp_path / "long.png", tmp_path / "long.webp", "bicubic", 3)
