@@ -2,35 +2,35 @@
 const LIMIT = 32;  // grey levels at the end of the difference's scale
 // Blue, white, red: five stops of ColorBrewer's RdBu, the map of the book's error figures.
 const STOPS = [[5, 48, 97], [67, 147, 195], [247, 247, 247], [214, 96, 77], [103, 0, 31]];
-const ratio = () => window.devicePixelRatio || 1;
-const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else if (value !== false && value != null) node.setAttribute(key, value === true ? "" : value);
-  }
-  node.append(...children);
-  return node;
-}
 
 function ramp(t) {  // -1..1 to a colour
   const position = (clamp(t, -1, 1) + 1) * 2, i = Math.min(3, Math.floor(position)), part = position - i;
   return STOPS[i].map((v, c) => Math.round(v + part * (STOPS[i + 1][c] - v)));
 }
 
+// What the loupe shows: a canvas with a title. An LR picture has a factor, by which its pixels are larger than those of
+// the others; a grey one is luma already. Luma is computed when somebody asks for it: a large picture's takes memory.
+function pictureOf(canvas, { title, factor = 1, grey = false }) {
+  let luma = null;
+  return { title, factor, canvas, get luma() { return luma ??= lumaOf(canvas, grey); }, forget() { luma = null; } };
+}
+
 function readPicture(img) {
   const canvas = element("canvas", { width: img.naturalWidth, height: img.naturalHeight });
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(img, 0, 0);
-  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-  const luma = new Float64Array(canvas.width * canvas.height), grey = img.dataset.grey === "1";
+  canvas.getContext("2d", { willReadFrequently: true }).drawImage(img, 0, 0);
+  const { title, factor, grey } = img.dataset;
+  return pictureOf(canvas, { title, factor: Number(factor), grey: grey === "1" });
+}
+
+function lumaOf(canvas, grey) {  // in grey levels
+  const { data } = canvas.getContext("2d", { willReadFrequently: true })
+    .getImageData(0, 0, canvas.width, canvas.height);
+  const luma = new Float64Array(canvas.width * canvas.height);
   for (let i = 0; i < luma.length; i++) {
     const r = data[4 * i], g = data[4 * i + 1], b = data[4 * i + 2];
     luma[i] = grey ? r : 16 + (65.481 * r + 128.553 * g + 24.966 * b) / 255;  // BT.601, studio range
   }
-  return { title: img.dataset.title, factor: Number(img.dataset.factor), canvas, luma };
+  return luma;
 }
 
 function differenceOf(a, b) {  // a - b in grey levels of luma, drawn on the scale -32..32

@@ -13,8 +13,9 @@ const KEYS = [
   ["s", "split the view between two"], ["d", "difference from the second picture"], ["Esc", "leave the pictures"],
 ];
 
-function loupe(host, images) {
-  const options = JSON.parse(host.dataset.options), pictures = images.map(readPicture), count = pictures.length;
+// Makes `host` a loupe. What comes back redraws it when the pictures' pixels have changed, and closes it.
+function loupe(host, pictures, options) {
+  const count = pictures.length, gone = new AbortController(), { signal } = gone;
   const width = pictures[0].canvas.width * pictures[0].factor, height = pictures[0].canvas.height * pictures[0].factor;
   const start = { x: options.center[0], y: options.center[1], zoom: options.zoom, mode: options.mode,
     a: Math.max(0, count - 2), b: count - 1, split: 0.5 };
@@ -59,7 +60,7 @@ function loupe(host, images) {
       "aria-label": "scale from blue, negative, over white, zero, to red, positive" }),
     `+${LIMIT} grey levels`);
   const status = element("p", { class: "status", role: "status", "aria-live": "polite" });
-  const box = element("section", { class: "loupe", "aria-label": options.title || "Comparison of pictures" },
+  const box = element("section", { class: "box loupe", "aria-label": options.title || "Comparison of pictures" },
     ...(options.title ? [element("div", { class: "title" }, options.title)] : []),
     element("div", { class: "bar" },
       group("View", ...modes.map(([, node]) => node)), group("Zoom", zoomOut, zoomText, zoomIn),
@@ -161,7 +162,7 @@ function loupe(host, images) {
     clearTimeout(settle);
     settle = setTimeout(() => {
       say();
-      if (!quiet && options.name) writeAddress(options.name, { ...state, ...centre() });
+      if (!quiet && options.name) writeAddress(`loupe-${options.name}`, addressOf({ ...state, ...centre() }));
     }, 250);
   }
   function chooseMode(mode) {
@@ -216,32 +217,50 @@ function loupe(host, images) {
     const label = MODES.find(([mode]) => mode === state.mode)[1].toLowerCase();
     status.textContent = `Zoom ${state.zoom}×, ${where}, ${label}`;
   }
-  function restore() {
-    const change = options.name && readAddress(options.name, modes.map(([mode]) => mode), count);
-    if (change) set(change, true);
-    return Boolean(change);
+  function addressOf({ x, y, zoom, mode, a, b, split }) {
+    const short = (v) => Number(v.toFixed(1));
+    return [short(x), short(y), zoom, mode, a + 1, b + 1, Math.round(split * 100)];
+  }
+  function restore() {  // what the address says, as far as it makes sense
+    const parts = options.name && readAddress(`loupe-${options.name}`);
+    if (!parts) return false;
+    const [x, y, zoom, mode, a, b, split] = parts, change = {};
+    if (x && y && isFinite(x) && isFinite(y)) Object.assign(change, { x: Number(x), y: Number(y) });
+    if (whole(zoom) >= 1) change.zoom = whole(zoom);
+    if (modes.some(([known]) => known === mode)) change.mode = mode;
+    if (whole(a) >= 1 && whole(a) <= count) change.a = whole(a) - 1;
+    if (whole(b) >= 1 && whole(b) <= count) change.b = whole(b) - 1;
+    if (whole(split) <= 100) change.split = whole(split) / 100;
+    set(change, true);
+    return true;
   }
 
   const root = host.attachShadow({ mode: "open" });
   root.append(element("style", {}, CSS), box);
   box.addEventListener("keydown", onKey);
   gestures(stage, hint, { state, centre, blockSize, set, zoomTo });
-  followTheme(box);
-  new ResizeObserver(render).observe(stage);
-  addEventListener("resize", render);  // a change of the page's zoom changes devicePixelRatio
+  followTheme(box, signal);
+  const resized = new ResizeObserver(render);
+  resized.observe(stage);
+  addEventListener("resize", render, { signal });  // a change of the page's zoom changes devicePixelRatio
   const arrive = () => {
-    if (host.isConnected && restore() && isFirst(options.name)) host.scrollIntoView({ block: "center" });
+    if (host.isConnected && restore() && isFirst(`loupe-${options.name}`)) host.scrollIntoView({ block: "center" });
   };
-  addEventListener("hashchange", arrive);
+  addEventListener("hashchange", arrive, { signal });
   render();
   say();
   arrive();
-}
-
-const scope = document.currentScript?.getRootNode() ?? document;
-for (const host of scope.querySelectorAll(".srlib-loupe:not([data-ready])")) {
-  host.dataset.ready = "";
-  const images = [...host.querySelectorAll("img[data-title]")];
-  Promise.all(images.map((img) => img.decode())).then(() => loupe(host, images))
-    .catch(() => delete host.dataset.ready);  // the plain pictures stay
+  return {
+    redraw() {
+      differences.clear();
+      for (const picture of pictures) picture.forget();
+      render();
+    },
+    close() {  // whoever still listens would keep the pictures in memory
+      play(false);
+      clearTimeout(settle);
+      resized.disconnect();
+      gone.abort();
+    },
+  };
 }

@@ -1,40 +1,44 @@
-// The page around a loupe: its address and its colours. Joined with loupe.js into one closure by viewer.py.
+// The page around an interactive figure: elements, its address and its colours. Python joins this file with a figure's
+// own scripts into one closure (_fragment.py).
+const ratio = () => window.devicePixelRatio || 1;
+const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
 
-// The address holds one part for each loupe that was used: #loupe-NAME=x,y,zoom,mode,first,second,divider&loupe-…
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (value !== false && value != null) node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+// The address holds one part for each figure that was used: #loupe-NAME=…&lab-NAME=…; a figure's key is "loupe-NAME".
 function addressParts() {
-  return location.hash.slice(1).split("&").filter((part) => part.startsWith("loupe-"));
+  return location.hash.slice(1).split("&").filter((part) => /^[a-z]+-[\w-]+=/.test(part));
 }
 
-function isFirst(name) {
-  return addressParts()[0]?.startsWith(`loupe-${name}=`) ?? false;
+function isFirst(key) {
+  return addressParts()[0]?.startsWith(`${key}=`) ?? false;
 }
 
-function writeAddress(name, { x, y, zoom, mode, a, b, split }) {
-  const key = `loupe-${name}=`, short = (v) => Number(v.toFixed(1));
-  const mine = key + [short(x), short(y), zoom, mode, a + 1, b + 1, Math.round(split * 100)].join(",");
-  const others = addressParts().filter((part) => !part.startsWith(key));
+function writeAddress(key, values) {
+  const others = addressParts().filter((part) => !part.startsWith(`${key}=`));
   try {
-    history.replaceState(history.state, "", `#${[mine, ...others].join("&")}`);
+    history.replaceState(history.state, "", `#${[`${key}=${values.join(",")}`, ...others].join("&")}`);
   } catch { /* a sandboxed frame has no address to write to */ }
 }
 
-// What the address says about this loupe, as far as it makes sense; null when it says nothing.
-function readAddress(name, modes, count) {
-  const key = `loupe-${name}=`, mine = addressParts().find((part) => part.startsWith(key));
-  if (!mine) return null;
-  const [x, y, zoom, mode, a, b, split] = mine.slice(key.length).split(",");
-  const change = {}, whole = (text) => /^\d+$/.test(text ?? "") ? Number(text) : NaN;
-  if (x && y && isFinite(x) && isFinite(y)) Object.assign(change, { x: Number(x), y: Number(y) });
-  if (whole(zoom) >= 1) change.zoom = whole(zoom);
-  if (modes.includes(mode)) change.mode = mode;
-  if (whole(a) >= 1 && whole(a) <= count) change.a = whole(a) - 1;
-  if (whole(b) >= 1 && whole(b) <= count) change.b = whole(b) - 1;
-  if (whole(split) <= 100) change.split = whole(split) / 100;
-  return change;
+// What the address says about this figure, as a list of texts; null when it says nothing.
+function readAddress(key) {
+  const mine = addressParts().find((part) => part.startsWith(`${key}=`));
+  return mine ? mine.slice(key.length + 1).split(",") : null;
 }
 
+const whole = (text) => /^\d+$/.test(text ?? "") ? Number(text) : NaN;
+
 // Class "dark" as the page is: the book's theme, JupyterLab's, Colab's, VS Code's, else the system's.
-function followTheme(box) {
+function followTheme(box, signal) {
   const system = matchMedia("(prefers-color-scheme: dark)"), page = document.documentElement, { body } = document;
   function update() {
     const theme = page.dataset.theme || page.getAttribute("theme"), lab = body.dataset.jpThemeLight;
@@ -44,6 +48,7 @@ function followTheme(box) {
   }
   const observer = new MutationObserver(update);
   for (const node of [page, body]) observer.observe(node, { attributes: true });
-  system.addEventListener("change", update);
+  system.addEventListener("change", update, { signal });
+  signal?.addEventListener("abort", () => observer.disconnect());
   update();
 }

@@ -8,20 +8,14 @@ those are what the reader sees; where they do, the script draws them.
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Literal, get_args
 
-from PIL import Image, features
-
+from ._fragment import Fragment, attribute, check_name, data_uri, read, script
 from ._pixels import Bytes, Crop, ImageLike, check_crop, check_whole, enlarge, same_field
 
 Mode = Literal["all", "one", "blink", "split", "difference"]
@@ -39,7 +33,7 @@ _FALLBACK_CSS = """
 
 
 @dataclass(frozen=True)
-class Loupe:
+class Loupe(Fragment):
     """What `loupe` returns: a notebook shows it as a cell's value; `save` writes it as a page of its own.
 
     Attributes:
@@ -56,52 +50,26 @@ class Loupe:
     zoom: int
     title: str = ""
 
-    def _repr_html_(self) -> str:
-        return self.html
-
     def __repr__(self) -> str:
         count = f"{len(self.names)} picture" + ("s" if len(self.names) > 1 else "")
         return f"Loupe({count} of {self.size[0]}×{self.size[1]}, zoom {self.zoom}: {', '.join(self.names)})"
-
-    def save(self, path: str | Path) -> Path:
-        """Write a standalone page to `path` and return the path. Raises OSError when it cannot be written."""
-        title = html.escape(self.title or "Comparison of pictures")
-        page = (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{title}</title>\n<style>:root {{ color-scheme: light dark; }}</style>\n</head>\n<body>\n"
-            f"{self.html}\n</body>\n</html>\n"
-        )
-        path = Path(path)
-        path.write_text(page, encoding="utf-8")
-        return path
-
-
-def _data_uri(array: Bytes) -> str:
-    """The smallest lossless file of the pixels: WebP where Pillow can write it (a quarter less), else PNG."""
-    image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-    files = []
-    for kind, options in (
-        ("png", {"optimize": True}),
-        ("webp", {"lossless": True, "quality": 80, "method": 4}),
-    ):
-        if kind == "webp" and not features.check("webp"):
-            continue
-        buffer = io.BytesIO()
-        image.save(buffer, format=kind, **options)
-        files.append((buffer.tell(), kind, buffer.getvalue()))
-    _, kind, data = min(files)
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 @cache
 def _script() -> str:
     """Style and scripts as one closure; the same text in every loupe."""
-    css, *scripts = (
-        resources.files("srlib.show").joinpath(name).read_text(encoding="utf-8")
-        for name in ("loupe.css", "drawing.js", "page.js", "gestures.js", "loupe.js")
-    )
-    return f'(() => {{\n"use strict";\nconst CSS = {json.dumps(css)};\n{"".join(scripts)}}})();'
+    return script(("loupe.css",), ("drawing.js", "gestures.js", "loupe.js", "start.js"))
+
+
+def module() -> str:
+    """The loupe as an ES module, for pages that draw their pictures themselves.
+
+    It exports `loupe(host, pictures, options)`, `pictureOf(canvas, options)` and `element`; `options` of a loupe are
+    those that `_markup` writes.
+    """
+    css = json.dumps(read("base.css") + read("loupe.css"))
+    scripts = "".join(read(name) for name in ("page.js", "drawing.js", "gestures.js", "loupe.js"))
+    return f"const CSS = {css};\n{scripts}export {{ loupe, pictureOf, element }};\n"
 
 
 def _markup(pictures: Mapping[str, tuple[Bytes, int]], options: Mapping[str, object]) -> str:
@@ -110,19 +78,15 @@ def _markup(pictures: Mapping[str, tuple[Bytes, int]], options: Mapping[str, obj
         height, width = array.shape[0] * factor, array.shape[1] * factor
         text = html.escape(name)
         figures.append(
-            f'<figure><img src="{_data_uri(array)}" alt="{text}" width="{width}" height="{height}" '
+            f'<figure><img src="{data_uri(array)}" alt="{text}" width="{width}" height="{height}" '
             f'data-title="{text}" data-factor="{factor}" data-grey="{int(array.shape[2] == 1)}">'
             f"<figcaption>{text}</figcaption></figure>"
         )
     # the attribute keeps JupyterLab's one-letter commands away from the loupe's keys
-    opening = f'<div class="srlib-loupe" data-lm-suppress-shortcuts="true" data-options="{_attribute(options)}">'
+    opening = f'<div class="srlib-loupe" data-lm-suppress-shortcuts="true" data-options="{attribute(options)}">'
     heading = [f"<p>{html.escape(str(options['title']))}</p>"] if options["title"] else []
     body = "\n".join([f"<style>{_FALLBACK_CSS}</style>", *heading, *figures])
-    return f"{opening}\n{body}\n</div>\n<script>\n{_script()}\n</script>"
-
-
-def _attribute(options: Mapping[str, object]) -> str:
-    return html.escape(json.dumps(options), quote=True)
+    return f"{opening}\n{body}\n</div>\n{_script()}"
 
 
 def loupe(
@@ -166,8 +130,7 @@ def loupe(
         raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
     if len(sources) == 1 and mode not in ("all", "one"):
         raise ValueError(f"mode {mode!r} compares two pictures, but there is one: {next(iter(sources))}")
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise ValueError(f"name may hold letters, digits, '-' and '_', not {name!r}")
+    check_name(name)
     x, y = center if center is not None else (w / 2, h / 2)
     if not (0 <= x <= w and 0 <= y <= h):
         raise ValueError(f"center (x, y) = {center} lies outside the picture of {h}×{w}")

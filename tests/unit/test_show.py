@@ -370,7 +370,7 @@ def test_loupe_embeds_the_exact_pixels() -> None:
 
 
 def test_loupe_without_webp_uses_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srlib.show.viewer.features.check", lambda _: False)
+    monkeypatch.setattr("srlib.show._fragment.features.check", lambda _: False)
     loupe = show.loupe({"HR": _noise(8, 8)}, mode="one")
     assert "data:image/png;base64," in loupe.html
     assert (_embedded(loupe)[0] == pixels(_noise(8, 8))).all()
