@@ -111,7 +111,9 @@ def _train_one(args: argparse.Namespace) -> None:
     else:
         result = train.fit(recipe, args.data, out, moments=args.moments, **options)
     if result.log:  # of several processes only the first one has it
-        print(f"{result.path}: {result.seconds:.0f} s, {result.log[-1]['psnr']:.2f} dB on held-out pictures")
+        plain = json.loads((result.path / "card.json").read_text("utf-8"))["validation_bicubic_db"]
+        score = f"{result.log[-1]['psnr']:.2f} dB on held-out pictures (bicubic {plain:.2f} dB)"
+        print(f"{result.path}: {result.seconds:.0f} s, {score}")
 
 
 def _settings(words: list[str], known: dict[str, Any]) -> dict[str, Any]:

@@ -230,6 +230,9 @@ def _run(
             **extra,
             "training_set": {key: value for key, value in record.items() if key not in extra},
             "validation_psnr_db": score,
+            "validation_bicubic_db": validate(
+                models.create("bicubic", recipe.scale), held, recipe.scale, group.device, recipe.degradation
+            ),
         }
         write_atomically(folder / "card.json", lambda path: path.write_text(json.dumps(card, indent=1) + "\n", "utf-8"))
     group.from_first(None)  # the others wait until the files are there: the next network may start from them

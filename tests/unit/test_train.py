@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from srlib import datasets, evaluate, losses, recipes, steps, train
+from srlib import datasets, evaluate, image, losses, metrics, recipes, steps, train
 from srlib.checkpoint import EMA, Checkpoint, read_log, read_moments
+from srlib.degrade import imresize, mod_crop
 from srlib.models.srcnn import SRCNN
 from srlib.recipes import Recipe
 
@@ -46,6 +47,10 @@ def test_what_a_run_leaves(folder: Path, tmp_path: Path) -> None:
     assert card["steps"] == 40
     assert card["training_set"]["held_out"] == ["rocket"]
     assert card["training_set"]["pictures"] == 3
+    y = mod_crop(image.to_uint8(image.rgb_to_y(image.load(next(folder.glob("rocket.*"))))), 2)
+    lr = image.from_uint8(imresize(y, 0.5))
+    plain = float(metrics.psnr(imresize(lr, 2).clamp(0, 1), image.from_uint8(y), shave=2))
+    assert abs(card["validation_bicubic_db"] - plain) < 0.01
     assert set(result.log[0]) == {"step", "loss", "psnr", "learning_rate", "seconds"}
     from srlib import models
 
