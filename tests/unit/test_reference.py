@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import re
 import shlex
@@ -27,6 +28,11 @@ def extension(root: Path) -> ModuleType:
         return import_module("sr_reference")
     finally:
         sys.path.pop(0)
+
+
+@pytest.fixture(scope="module")
+def text(extension: ModuleType) -> ModuleType:
+    return import_module("reference_text")  # which the extension has imported
 
 
 def _blocks(root: Path, language: str) -> str:
@@ -79,7 +85,7 @@ def test_every_module_and_command_stands_on_one_page(root: Path, extension: Modu
     assert sorted(shown) == sorted(wanted)
 
 
-def test_a_docstring_becomes_markdown(extension: ModuleType) -> None:
+def test_a_docstring_becomes_markdown(text: ModuleType) -> None:
     def example(x: int, border: str = "clamp") -> None:
         """Purpose.
 
@@ -94,10 +100,10 @@ def test_a_docstring_becomes_markdown(extension: ModuleType) -> None:
         2
         """
 
-    text = "\n".join(extension.markdown(extension.inspect.getdoc(example)))
-    assert "`x`, `y`\n: first line and second.\n" in text
-    assert "```{rubric} Raises\n```" in text
-    assert "```pycon\n>>> 1 + 1\n2\n```" in text
+    page = "\n".join(text.markdown(inspect.getdoc(example)))
+    assert "`x`, `y`\n: first line and second.\n" in page
+    assert "```{rubric} Raises\n```" in page
+    assert "```pycon\n>>> 1 + 1\n2\n```" in page
 
 
 @pytest.mark.parametrize(
@@ -116,8 +122,8 @@ def test_names_are_found(extension: ModuleType, text: str, module: str | None, w
     assert extension._target(text, module) == where
 
 
-def test_signatures_spell_out_choices_and_leave_out_self(extension: ModuleType) -> None:
+def test_signatures_spell_out_choices_and_leave_out_self(text: ModuleType) -> None:
     from srlib import degrade, models
 
-    assert "border: Literal['clamp', 'mirror'] = 'clamp'" in extension.signature(degrade.imresize)
-    assert extension.signature(models.SRCNN.forward, bound=True) == "(x: Tensor, upsampled: bool = False) -> Tensor"
+    assert "border: Literal['clamp', 'mirror'] = 'clamp'" in text.signature(degrade.imresize)
+    assert text.signature(models.SRCNN.forward, bound=True) == "(x: Tensor, upsampled: bool = False) -> Tensor"
