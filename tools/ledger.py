@@ -1,5 +1,7 @@
 """Measure every shipped model on Set5 and Set14 and write `data/ledger.json`; `python -m tools.ledger`.
 
+With names behind it (`python -m tools.ledger vdsr srgan`) it measures these and keeps the rows of the others.
+
 A row is one model on one set, at one scale, under one protocol. Where the same cell was published, the row quotes it
 and says how far ours is from it. The SRCNN lineage published with protocol D and SelfExSR with A (see `srlib.metrics`);
 other rows of A, the book's default, stand for comparison inside the book. Published cells that no row of ours stands
@@ -152,14 +154,20 @@ def stamp(readme: str, ledger: Ledger) -> str:
     return f"{head}{BEGIN}\n{table(ledger)}\n{END}{rest.split(END)[1]}"
 
 
-def main() -> int:
-    """Write the whole ledger anew, and the README's table from it."""
+def main(names: list[str]) -> int:
+    """Write the ledger anew, all of it or the rows of `names`, and the README's table from it."""
     shipped = [tuple(path.stem.rsplit("_", 2)) for path in sorted(weights_dir().glob("*.safetensors"))]
     jobs = [("bicubic", "", scale) for scale in (2, 3, 4)]
     jobs += [(name, variant, int(digit)) for name, variant, scales in shipped for digit in scales[1:]]
+    if unknown := set(names) - {job[0] for job in jobs}:
+        raise ValueError(f"no weights ship for {', '.join(sorted(unknown))}")
     ledger = Ledger()
-    ledger.rows = []
+    known, ledger.rows = ledger.rows, []
     for model, variant, scale in jobs:
+        if names and model not in names:
+            key = {"model": model, "variant": variant, "scale": scale}
+            ledger.rows += [row for row in known if key.items() <= row.items()]
+            continue
         for data in ("set5", "set14"):
             for protocol in protocols(model):
                 if protocol == "S" and scale != 4:
@@ -174,4 +182,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
