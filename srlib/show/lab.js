@@ -44,7 +44,7 @@ function laboratory(host) {
     element("div", { class: "bar" },
       element("div", { class: "group", role: "group", "aria-label": "Scale" }, ...scaleButtons.map(([, b]) => b)), back),
     element("div", { class: "choices" }, ...sets),
-    element("div", { class: "result" }, value, against), rank,
+    element("div", { class: "result" }, value, " ", against), rank,
     element("div", { class: "axis" }, heading, plot),
     element("h3", {}, "The same pictures, scored as in public code (press a row to choose as it does)"),
     element("ul", { class: "rows" }, ...rowButtons.map(({ button }) => element("li", {}, button))),

@@ -77,7 +77,7 @@ def test_lab_answers_to_the_mouse(open_page: Open) -> None:
     assert _heard(page).startswith("26.70 dB, −1.30 dB against protocol A")
     assert "BasicSR as it is set up: RGB; Y of Pillow or OpenCV: full range" in _heard(page), "two rows, one number"
     page.get_by_label("resize HR").check()
-    assert page.locator(".result").inner_text() == "27.60 dB−0.40 dB against protocol A"
+    assert page.locator(".result").inner_text() == "27.60 dB −0.40 dB against protocol A"
     page.get_by_role("button", name="×2").click()
     assert _heard(page).startswith("30.60 dB, −0.40 dB")
     page.get_by_role("button", name=re.compile("OpenCV's INTER_CUBIC")).click()
