@@ -101,6 +101,61 @@ class Modules(_Markdown):
         return ["| module | what it owns |", "| --- | --- |", *(f"| `srlib.{k}` | {v} |" for k, v in first.items())]
 
 
+# ---- tables of what the package holds
+
+
+def models() -> list[str]:
+    """The networks by name: variants, what they take, parameters, paper."""
+    from srlib.models import MODELS, create
+
+    lines = [
+        "| name | variants, the first is the default | takes | parameters | paper |",
+        "| --- | --- | --- | ---: | --- |",
+    ]
+    for name, row in MODELS.items():
+        takes = {1: "luma", 3: "RGB"}[row.channels]
+        count = sum(parameter.numel() for parameter in create(name, 4).parameters())
+        variants = ", ".join(f"`{variant}`" for variant in row.variants if variant)
+        lines.append(f"| `{name}` | {variants} | {takes} | {count:,} | {row.paper} |")
+    return lines
+
+
+def protocols() -> list[str]:
+    """The protocols by letter."""
+    from srlib.metrics import PROTOCOLS
+
+    return ["| protocol | what it does |", "| --- | --- |", *(f"| {p.name} | {p.text} |" for p in PROTOCOLS.values())]
+
+
+def recipes() -> list[str]:
+    """The recipes of each network at one scale, in the variant that a budget trains by itself."""
+    from srlib.recipes import BUDGETS, RECIPES, get
+
+    lines = [
+        "| recipe | steps × batch | patch | loss | optimiser | learning rate | schedule | averaged |",
+        "| --- | ---: | ---: | --- | --- | ---: | --- | ---: |",
+    ]
+    for name in dict.fromkeys(key[0] for key in RECIPES):
+        for budget in BUDGETS:
+            r = get(name, 4 if name.startswith("sr") and name != "srcnn" else 3, budget)
+            falls = "cosine" if r.schedule == "cosine" else f"{r.drops} × a tenth" if r.drops else "constant"
+            lines.append(
+                f"| {name} {r.variant} ×{r.scale}, `{budget}` | {r.steps:,} × {r.batch} | {r.patch} | {r.loss} "
+                f"| {r.optimiser} | {r.learning_rate:g} | {falls} | {r.ema or '–'} |"
+            )
+    return lines
+
+
+TABLES = {"models": models, "protocols": protocols, "recipes": recipes}
+
+
+class Table(_Markdown):
+    """One of `TABLES`."""
+
+    def lines(self, argument: str) -> list[str]:
+        return TABLES[argument]()
+
+
 # ---- the command line
 
 
@@ -187,6 +242,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("reference", Reference)
     app.add_directive("modules", Modules)
+    app.add_directive("holds", Table)
     app.add_directive("command", Command)
     app.connect("doctree-read", link_names)
     app.connect("missing-reference", missing_type)
