@@ -21,8 +21,8 @@ INSTALLED = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 
 @pytest.fixture(scope="session")
 def html(root: Path, missing) -> Path:
-    """The folder of the built book."""
-    folder = root / "_build" / "html"
+    """The folder of the built book; SR_BOOK names another than `make book` writes to."""
+    folder = Path(os.environ.get("SR_BOOK") or root / "_build" / "html")
     if not (folder / "index.html").exists():
         missing("the book is not built; `make book` builds it")
     return folder
