@@ -62,6 +62,8 @@ class TimeMachine(Figure):
     def show(self, cache: Path, static: str) -> tuple[dict[str, Any], str, tuple[str, ...]]:
         """A card for each network; without scripts, six steps of each."""
         cards = time_machine.build(cache, Path(self.env.srcdir) / "data" / "moments")
+        if not cards:
+            raise self.error("no training has left moments in data/moments; see `srlib train --moments`")
         plain = []
         for card in cards:
             steps = ", ".join(f"{card['steps'][k]:,}" for k in card["plain"])

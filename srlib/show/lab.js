@@ -121,6 +121,7 @@ function laboratory(host) {
     if (host.isConnected && restore() && isFirst(key)) host.scrollIntoView({ block: "start" });
   };
   addEventListener("hashchange", arrive);
+  if (document.readyState !== "complete") addEventListener("load", arrive, { once: true });  // all has its place then
   render();
   say();
   arrive();

@@ -58,7 +58,7 @@ function rearrangement(host, img) {
     canvas.style.width = `${wide / dpr}px`;
     canvas.style.height = `${high / dpr}px`;
     const style = getComputedStyle(box), colour = (name) => style.getPropertyValue(name).trim();
-    const colours = { text: colour("--text"), empty: colour("--void"), mark: "#ffb000" };
+    const colours = { text: colour("--text"), empty: colour("--empty"), mark: "#ffb000" };
     paint(canvas.getContext("2d"), shape(), layout, { ...state, order: ORDERS[state.order], progress }, colourOf,
       colours, dpr);
   }
@@ -190,6 +190,7 @@ function rearrangement(host, img) {
     if (host.isConnected && restore() && isFirst(key)) host.scrollIntoView({ block: "center" });
   };
   addEventListener("hashchange", arrive);
+  if (document.readyState !== "complete") addEventListener("load", arrive, { once: true });  // all has its place then
   render();
   controls();
   arrive();

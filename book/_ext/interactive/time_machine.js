@@ -50,7 +50,7 @@ function curve({ steps, gains, title }, go) {
 
 function timeMachine(host) {
   const { networks, base } = JSON.parse(host.dataset.options), key = "time-machine";
-  const state = { network: 0, at: networks[0].steps.length - 1, kind: 0, beside: 1 };
+  const state = { network: 0, at: networks[0].steps.length - 1, kind: 1, beside: 1 };
   const reduced = matchMedia("(prefers-reduced-motion: reduce)"), strips = new Map();
   let timer = 0, settle = 0, drawn = null;
 
