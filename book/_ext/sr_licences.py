@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import live_assets
 from docutils import nodes
@@ -54,7 +55,7 @@ def licence_of(package: importlib.metadata.Distribution) -> str:
     """The short name of a package's licence, from whichever field it stands in."""
     told = package.metadata.get("License-Expression")
     classes = [c for c in package.metadata.get_all("Classifier", []) if c.startswith("License ::")]
-    return told or (classes[0].rpartition("::")[2].strip() if classes else "see its text")
+    return told or (classes[0].rpartition("::")[2].strip().removesuffix(" License") if classes else "see its text")
 
 
 def text_of(package: importlib.metadata.Distribution) -> str:
@@ -100,7 +101,7 @@ def programs(root: Path, static: str, texts: dict[str, str]) -> list[str]:
 def photographs(root: Path, static: str, texts: dict[str, str]) -> list[str]:
     """A row for each photograph that ships."""
     listed = json.loads((root / "data" / "photos" / "photos.json").read_text("utf-8"))
-    rows = [[p["title"], p["author"], p["licence"], f"<{p['source']}>"] for p in listed]
+    rows = [[p["title"], p["author"], p["licence"], f"[{urlsplit(p['source']).netloc}]({p['source']})"] for p in listed]
     return table(["photograph", "author", "licence", "source"], rows)
 
 

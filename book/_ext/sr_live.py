@@ -1,4 +1,5 @@
-"""The directive of the live page: `{live}`, `{live} small` for the landing page, `{live} film` for moving pictures.
+"""The directive of the live page: `{live}`, `{live} small` for the landing page, `{live} film` for moving pictures,
+and `{live} networks` for a table of what can be chosen.
 
 It writes a figure that is there without scripts, and asks for the scripts that put the live page in its place. What
 they load is made by `live_assets` and copied into the site at the end. With SRBOOK_LIVE=off the figure stays alone.
@@ -7,16 +8,19 @@ they load is made by `live_assets` and copied into the site at the end. With SRB
 from __future__ import annotations
 
 import html
+import json
 import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
 import live_assets
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
+NBSP = "\N{NO-BREAK SPACE}"
 ALT = (
     "The same crop of a photograph of a cat several times: low resolution with visible pixels, enlarged by bicubic"
     " interpolation, enlarged by networks with sharper edges, and the original."
@@ -40,8 +44,10 @@ class Live(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Raw HTML: the figure, and a sentence where it is all there is."""
         kind = self.arguments[0] if self.arguments else "page"
-        if kind not in ("page", "small", "film"):
-            raise self.error(f"live takes `small`, `film` or nothing, not {kind}")
+        if kind not in ("page", "small", "film", "networks"):
+            raise self.error(f"live takes `small`, `film`, `networks` or nothing, not {kind}")
+        if kind == "networks":
+            return self._networks()
         self.env.metadata[self.env.docname]["live"] = kind
         static = "../" * self.env.docname.count("/") + "_static"
         note = (
@@ -54,20 +60,40 @@ class Live(SphinxDirective):
         text = f'<div class="sr-live" data-kind="{kind}">\n{note}\n{"" if kind == "film" else figure}\n</div>'
         return [nodes.raw("", text, format="html")]
 
+    def _networks(self) -> list[nodes.Node]:
+        """What each network costs, as the manifest has it: Markdown that the page's parser reads."""
+        self.env.note_reread()
+        path = cache_of(self.env.app) / "manifest.json"
+        if live_assets.switched_off() or not path.exists():
+            return []
+        rows = ["| network | to load | multiplications for a pixel of the picture |", "| --- | ---: | ---: |"]
+        for network in json.loads(path.read_text("utf-8"))["networks"]:
+            name, size = f"{network['title']} ×{network['scale']}", f"{network['bytes'] / 1e6:.1f} MB"
+            rows.append(
+                f"| {name} | {size} | {network['macs']:,} |".replace(" ×", NBSP + "×").replace(" MB", NBSP + "MB")
+            )
+        box = nodes.container()
+        self.state.nested_parse(StringList(["", *rows, ""], self.get_source_info()[0]), self.content_offset, box)
+        return box.children
+
+
+def cache_of(app: Sphinx) -> Path:
+    """Where everything that is made is kept between builds."""
+    return Path(app.srcdir) / "_build" / "live"
+
 
 def prepare(app: Sphinx) -> None:
     """Make everything before pages are read, so that what is missing is said at once."""
     if app.builder.format != "html":
         return
-    root = Path(app.srcdir)
-    cache = root / "_build" / "live"
+    cache, weights = cache_of(app), Path(app.srcdir) / "srlib" / "weights"
     files: dict[str, Path] = {}
     if not live_assets.switched_off():
         try:
-            files = live_assets.build(cache, root / "srlib" / "weights")
+            files = live_assets.build(cache, weights)
         except live_assets.LiveError as error:
             raise ExtensionError(str(error)) from error
-    files["live/example.png"] = live_assets.example(cache, root / "srlib" / "weights")
+    files["live/example.png"] = live_assets.example(cache, weights)
     app.sr_live_files = files  # type: ignore[attr-defined]
 
 

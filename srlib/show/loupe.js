@@ -47,7 +47,7 @@ function loupe(host, pictures, options) {
   const pans = [["←", "left", -1, 0], ["↑", "up", 0, -1], ["↓", "down", 0, 1], ["→", "right", 1, 0]].map(
     ([text, where, dx, dy]) => button(text, `Pan ${where}`, `Arrow${where[0].toUpperCase()}${where.slice(1)}`,
       () => pan(dx, dy), { class: "square" }));
-  const reset = button("Reset", "Back to the start", "0", () => set({ ...start, mode: state.mode }));
+  const reset = button("Reset", "Reset, back to the start", "0", () => set({ ...start, mode: state.mode }));
   const group = (label, ...children) =>
     element("div", { class: "group", role: "group", "aria-label": label }, ...children);
   const chosen = group("Pictures", first.label, second.label, swap, dividerLabel);

@@ -54,12 +54,15 @@ function open(host, manifest) {
     element("p", {}, telephone ? "Choose a picture, or take one." : "Drop a picture here, paste one, or choose a file."),
     button("Choose a file", () => file.click()),
     ...(telephone ? [button("Take a photograph", () => photo.click())] : []), file, photo);
+  const offered = manifest.pictures.slice(0, whole ? undefined : 3);
   const bundled = element("div", { class: "sr-live-bundled", role: "group", "aria-label": "Bundled pictures" },
-    ...manifest.pictures.slice(0, whole ? 5 : 3).map((p) => {
+    ...offered.map((p) => {
       const src = new URL(`live/pictures/${p.file}`, SITE).href;
       return button(element("img", { src, alt: p.alt, width: p.width, height: p.height, loading: "lazy" }),
         () => bring(p, src), { "aria-label": `${p.title}, ${p.width} × ${p.height} pixels`, title: p.credit });
     }));
+  const credits = element("details", { class: "sr-live-credits" }, element("summary", {}, "Credits"),
+    ...offered.map((p) => element("p", {}, `${p.title}: ${p.credit}.`)));
   const start = button("Enlarge", () => run(), { class: "main", disabled: true });
   const cancel = button("Cancel", () => { answer?.(false); engine.stop(); }, { disabled: true });
   const keep = button("Save as PNG", () => store(), { disabled: true });
@@ -68,7 +71,7 @@ function open(host, manifest) {
   const choice = element("p", { class: "sr-live-choice" });
   const facts = element("p", { class: "sr-live-facts" });
   const place = element("div", { class: "sr-live-result" });
-  const panel = element("section", { class: "sr-live-panel", "aria-label": "Enlarge a picture" }, drop, bundled,
+  const panel = element("section", { class: "sr-live-panel", "aria-label": "Enlarge a picture" }, drop, bundled, credits,
     element("div", { class: "sr-live-bar" }, ...(whole ? [model.label] : []), scale.label,
       ...(whole ? [device.label] : []), start, cancel, keep),
     bar, status, choice, place, facts);
