@@ -90,7 +90,7 @@ def _make(folder: Path, networks: dict[str, nn.Module]) -> dict[str, Any]:
             {
                 "file": f"place-{number}.webp",
                 "what": what,
-                "credit": f"{what} (photograph: {card.author}, {card.licence}).",
+                "credit": f"{what}. Photograph: {card.author}, {card.licence}.",
                 "psnr": scores,
             }
         )

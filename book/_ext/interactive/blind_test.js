@@ -27,9 +27,9 @@ function scatter(rows) {
   for (let psnr = low; psnr <= high; psnr++) plot.append(text(across(psnr), HEIGHT - BOTTOM + 18, psnr));
   plot.append(text(53, HEIGHT - 4, "mean PSNR of the crops (dB)"));
   for (const [i, { name, psnr, won, byPsnr, shown }] of rows.entries()) {
-    const x = `${across(psnr)}%`, y = down(won / shown), above = i % 2 ? 18 : -10;
+    const x = `${across(psnr)}%`, y = down(won / shown), aside = i % 2 || y < TOP + 20 ? 23 : -13;
     plot.append(shape("circle", { cx: x, cy: down(byPsnr / shown), r: 9, class: "theirs" }),
-      shape("circle", { cx: x, cy: y, r: 6, class: "mine" }), text(across(psnr), clamp(y + above, 10, HEIGHT), name));
+      shape("circle", { cx: x, cy: y, r: 6, class: "mine" }), text(across(psnr), y + aside, name));
   }
   return plot;
 }
@@ -45,7 +45,9 @@ function blindTest(host) {
   let settle = 0, kept = true;
 
   // controls
-  const button = (text, onclick, extra = {}) => element("button", { type: "button", onclick, ...extra }, text);
+  const button = (text, onclick, extra = {}) => element("button", { type: "button", onclick, ...extra },
+    ...[text].flat());
+  const arrow = (text) => element("span", { "aria-hidden": "true" }, text);
   const question = element("p", { class: "question" }), credit = element("p", { class: "credit" });
   const sides = ["left", "right"].map((side) => {
     const canvas = element("canvas", { role: "img", width: crop, height: crop, onclick: () => vote(side) });
@@ -53,9 +55,9 @@ function blindTest(host) {
   });
   const pair = element("div", { class: "pair" },
     ...sides.map(({ canvas, caption }) => element("figure", {}, caption, canvas)));
-  const left = button("← Left is better", () => vote("left"), { "aria-keyshortcuts": "ArrowLeft" });
+  const left = button([arrow("← "), "Left"], () => vote("left"), { "aria-keyshortcuts": "ArrowLeft" });
   const same = button("No difference", () => vote("same"), { "aria-keyshortcuts": "ArrowDown" });
-  const right = button("Right is better →", () => vote("right"), { "aria-keyshortcuts": "ArrowRight" });
+  const right = button(["Right", arrow(" →")], () => vote("right"), { "aria-keyshortcuts": "ArrowRight" });
   const more = button("Another round", () => { state.queue = newRound(methods, places); change("Another round."); });
   const undo = button("Take back", () => takeBack(), { "aria-keyshortcuts": "Backspace" });
   const reveal = button("Show the result", () => { state.result = !state.result; change(); }, { "aria-expanded": "false" });

@@ -1,7 +1,7 @@
 // The training time machine: one network at the steps at which its weights were kept. All was computed while the book
 // was built; a network's pictures are two strips with a row for each step, loaded when the network is chosen.
 const SVG = "http://www.w3.org/2000/svg", PLAY_MS = 350, HEIGHT = 190, TOP = 14, BOTTOM = 26;
-const KINDS = ["weights", "change since step 0"], BESIDE = ["LR", "bicubic", "HR"];
+const KINDS = ["weights", "changes since step 0"], BESIDE = ["LR", "bicubic", "HR"];
 const number = (value) => value.toLocaleString("en");
 const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)} dB`;
 
@@ -104,10 +104,10 @@ function timeMachine(host) {
     const room = views.clientWidth;
     if (!room) return;
     const { crop } = networks[state.network], share = (room - 10) / 2;
-    views.style.gridTemplateColumns = "repeat(2, max-content)";
+    views.style.gridTemplateColumns = "repeat(2, minmax(0, max-content))";
     for (const canvas of [left, right]) fit(canvas, crop, crop, Math.min(share, 3.3 * crop));
     const two = room > 560;
-    below.style.gridTemplateColumns = two ? "max-content 1fr" : "1fr";
+    below.style.gridTemplateColumns = two ? "max-content minmax(0, 1fr)" : "minmax(0, 1fr)";
     drawFilters(two ? Math.min(260, room * 0.4) : Math.min(room, 300));
   }
   function drawRow(canvas, row, crop) {
