@@ -28,7 +28,7 @@ NAMES = {
     "srgan": "SRGAN",
 }
 CROP = 120  # pixels of HR, a multiple of the scale
-AROUND = 16  # LR pixels around the crop that the networks see; VDSR sees no further, the others hardly do
+AROUND = 16  # LR pixels around the crop that the networks see: more than VDSR's 7; SRResNet's 40 change hardly a byte
 
 #: photograph, top and left of the crop in HR pixels (multiples of the scale), and what is to be seen there
 PLACES = (
