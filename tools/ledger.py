@@ -33,7 +33,12 @@ TWINS = {
     ("vdsr", "20", "D"): ("VDSR", "291 images"),
     ("bicubic", "", "S"): ("bicubic (SRGAN paper)", "ImageNet 350k"),
     ("srresnet", "b16", "S"): ("SRResNet-MSE (SRGAN paper)", "ImageNet 350k"),
-    ("srgan", "b16", "S"): ("SRGAN-VGG22 (SRGAN paper)", "ImageNet 350k"),
+}
+# Of the paper's four, the one that was trained with the same content loss.
+SRGAN_TWINS = {
+    "mse": ("SRGAN-MSE (SRGAN paper)", "ImageNet 350k"),
+    "vgg22": ("SRGAN-VGG22 (SRGAN paper)", "ImageNet 350k"),
+    "vgg54": ("SRGAN-VGG54 (SRGAN paper)", "ImageNet 350k"),
 }
 OTHERS = {"EDSR-baseline", "SwinIR"}  # quoted for comparison
 
@@ -60,7 +65,7 @@ def unmatched(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The published cells of Set5 and Set14 that none of `rows` stands against, and why."""
     key = ("published_model", "published_trained_on", "data", "scale")
     matched = {tuple(row[k] for k in key) for row in rows if "published_model" in row}
-    ours = set(TWINS.values())
+    ours = {*TWINS.values(), *SRGAN_TWINS.values()}
     found = []
     for cell in cells():
         data, scale = cell["test_set"].lower(), int(cell["scale"])
@@ -82,12 +87,16 @@ def unmatched(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def published(model: str, variant: str, data: str, scale: int, protocol: str) -> dict[str, Any] | None:
     """The row of data/published.tsv with the same model, set, scale and protocol, or None."""
-    if (model, variant, protocol) not in TWINS:
+    key = (model, variant, protocol)
+    if key == ("srgan", "b16", "S"):
+        name, trained_on = SRGAN_TWINS[models.card(model, scale, variant)["recipe"]["loss"]]
+    elif key in TWINS:
+        name, trained_on = TWINS[key]
+    else:
         return None
-    name, trained_on = TWINS[model, variant, protocol]
     for row in cells():
-        key = (row["model"], row["trained_on"], row["test_set"].lower(), int(row["scale"]))
-        if key == (name, trained_on, data, scale):
+        place = (row["test_set"].lower(), int(row["scale"]))
+        if (row["model"], row["trained_on"], *place) == (name, trained_on, data, scale):
             return row
     return None
 
