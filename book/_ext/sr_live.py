@@ -30,6 +30,7 @@ OFF = (
     "This copy of the book was built without the live page, so there is only a saved example."
     " <code>make book</code> without <code>SRBOOK_LIVE=off</code> builds it."
 )
+FILM_NEEDS = "Scripts are off, or have not started yet. Moving pictures need them."
 NO_SCRIPTS = (
     "Scripts are off, or have not started yet. The networks run in scripts; without them there is a saved example."
 )
@@ -50,14 +51,14 @@ class Live(SphinxDirective):
             return self._networks()
         self.env.metadata[self.env.docname]["live"] = kind
         static = "../" * self.env.docname.count("/") + "_static"
-        note = (
-            f'<p class="sr-live-still">{OFF if live_assets.switched_off() else NO_SCRIPTS}</p>'  # removed by the script
-        )
+        film = kind == "film"
+        words = OFF if live_assets.switched_off() else FILM_NEEDS if film else NO_SCRIPTS
+        note = f'<p class="sr-live-still">{words}</p>'  # removed by the script
         figure = (
             f'<figure class="sr-live-example"><img src="{static}/live/example.png" alt="{html.escape(ALT)}">'
             f"<figcaption>{CAPTION}</figcaption></figure>"
         )
-        text = f'<div class="sr-live" data-kind="{kind}">\n{note}\n{"" if kind == "film" else figure}\n</div>'
+        text = f'<div class="sr-live" data-kind="{kind}">\n{note}\n{"" if film else figure}\n</div>'
         return [nodes.raw("", text, format="html")]
 
     def _networks(self) -> list[nodes.Node]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 60_000  # ms; a quiet machine needs a tenth
+PATIENCE = 120_000  # ms; a quiet machine needs a tenth
 Pixels = NDArray[np.uint8]
 
 

@@ -245,7 +245,7 @@ def test_the_first_page_is_light(browser: Browser, site: str, report: Callable[[
     loaded: list[Response] = []
     context = browser.new_context()
     page = context.new_page()
-    page.on("response", loaded.append)
+    page.on("response", lambda answer: loaded.append(answer))
     page.goto(f"{site}/book/index.html", wait_until="networkidle")
     packed = ("text/", "javascript", "json", "svg", "xml")
     sizes: dict[str, int] = {}

@@ -96,8 +96,8 @@ def test_a_registry_that_does_not_answer_leaves_nothing_behind(
 def test_only_icons_in_use_stay(root: Path, assets: ModuleType) -> None:
     sys.path.insert(0, str(root / "book" / "_ext"))
     try:
-        import sr_icons
+        import sr_light
     finally:
         sys.path.remove(str(root / "book" / "_ext"))
     script = 'x={gear:[512,512,[9881,"cog"],"f013","M1"],"moon":[384,512,[],"f186",["M2","M3"]],sun:[1,2,[],"f1","M4"]}'
-    assert sr_icons.thin(script, {"cog", "sun"}) == 'x={gear:[512,512,[9881,"cog"],"f013","M1"],sun:[1,2,[],"f1","M4"]}'
+    assert sr_light.thin(script, {"cog", "sun"}) == 'x={gear:[512,512,[9881,"cog"],"f013","M1"],sun:[1,2,[],"f1","M4"]}'

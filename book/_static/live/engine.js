@@ -23,8 +23,11 @@ export function obstacle() {
   return "";
 }
 
-// A graphics card that is one; a processor that pretends to be one is slower than WebAssembly.
-export async function hasGraphicsCard() {
+// A graphics card that is one; a processor that pretends to be one is slower than WebAssembly. Asked once.
+let card = null;
+export const hasGraphicsCard = () => (card ??= askForCard());
+
+async function askForCard() {
   try {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
     return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);

@@ -20,7 +20,7 @@ const blank = (width, height) => {
 function open(host, manifest) {
   const whole = host.dataset.kind === "page", { networks } = manifest;
   const engine = new Engine(SITE, manifest.runtime), example = host.querySelector("figure");
-  let picture = null, busy = false, answer = null, shown = null, result = null, note = "";
+  let picture = null, busy = false, answer = null, shown = null, result = null, note = "", stopped = false;
 
   // controls
   const button = (text, onclick, extra = {}) => element("button", { type: "button", onclick, ...extra }, text);
@@ -64,7 +64,7 @@ function open(host, manifest) {
   const credits = element("details", { class: "sr-live-credits" }, element("summary", {}, "Credits"),
     ...offered.map((p) => element("p", {}, `${p.title}: ${p.credit}.`)));
   const start = button("Enlarge", () => run(), { class: "main", disabled: true });
-  const cancel = button("Cancel", () => { answer?.(false); engine.stop(); }, { disabled: true });
+  const cancel = button("Cancel", () => halt(), { disabled: true });
   const keep = button("Save as PNG", () => store(), { disabled: true });
   const bar = element("progress", { max: 1, value: 0, "aria-label": "Progress", hidden: true });
   const status = element("p", { class: "sr-live-status", role: "status" });
@@ -89,12 +89,18 @@ function open(host, manifest) {
     bar.removeAttribute("value");
   }
 
+  function halt() {
+    stopped = true;
+    answer?.(false);
+    engine.stop();
+  }
+
   // a picture arrives
   async function take(blob, name = blob?.name ?? "the picture") {
     if (!blob) return;
     file.value = photo.value = "";  // so that the same file can be chosen again
     facts.textContent = "";
-    if (busy) { answer?.(false); engine.stop(); }
+    if (busy) halt();
     while (busy) await new Promise((resolve) => setTimeout(resolve, 20));
     try {
       say(`Opening ${name} …`);
@@ -154,7 +160,9 @@ function open(host, manifest) {
   async function load(network) {
     const wanted = device.node.value;
     note = "";
-    if (wanted === "webgpu" || (wanted === "auto" && await hasGraphicsCard())) {
+    const onCard = wanted === "webgpu" || (wanted === "auto" && await hasGraphicsCard());
+    if (stopped) throw new Cancelled();
+    if (onCard) {
       try {
         return await engine.load(network, "webgpu");
       } catch (error) {
@@ -173,6 +181,7 @@ function open(host, manifest) {
     facts.textContent = "";
     if (tooLarge(picture, by)) return refuse(picture, by);
     setBusy(true);
+    stopped = false;
     try {
       say(`Loading ${name} (${number((network.bytes) / 1e6)} MB) …`);
       const before = performance.now();
