@@ -51,6 +51,8 @@ def test_sections_that_the_page_names_are_there(page: str, root: Path) -> None:
     wrong = []
     for line in page.splitlines():
         for file, names in re.findall(r"\]\((\w+\.ipynb)\),((?: “[^”]+”,?)+)", line):
+            if not (root / "book" / file).is_file():
+                continue  # the build says that a page is missing
             text = (root / "book" / file).read_text("utf-8")
             for name in re.findall(r"“([^”]+?),?”", names):
                 wrong += [] if re.search(rf'"#+ {re.escape(name)}', text) else [f"{file}: {name}"]
