@@ -21,17 +21,21 @@ NOT_HERE = {GLOSSARY, "book/index", "book/references", "book/teaching", "book/li
 
 # Other words under which a chapter introduces a term.
 ALSO = {
-    "Artefact": ["artefacts", "false detail", "ripples"],
+    "Artefact": ["artefacts", "ringing"],
     "BD, blur and downsampling": ["Gaussian blur"],
     "Budget": ["quick"],
     "Dead ReLU": ["dead"],
     "EMA, exponential moving average": ["averaged weights", "running average"],
     "Frames per second": ["frames a second"],
+    "Fine-tuning": ["your own folder"],
     "Ground truth": ["the truth"],
-    "Iteration": ["updates"],
+    "Iteration": ["number of steps", "steps of training", "training steps"],
     "L1 loss, L2 loss": ["L1"],
     "LR space": ["works on LR", "on the small picture"],
+    "Mode of failure": ["games that failed"],
+    "Non-saturating": ["saturates", "saturated", "which way to push"],
     "Overfitting": ["overfit", "by heart"],
+    "Perception-distortion trade-off": ["perception against distortion"],
     "Quantisation": ["rounding", "rounded to bytes"],
     "Quartile": ["quartiles"],
     "Residual": ["residual"],
