@@ -68,12 +68,15 @@ class TimeMachine(Figure):
         for card in cards:
             steps = ", ".join(f"{card['steps'][k]:,}" for k in card["plain"])
             gains = ", ".join(f"{card['gains'][k]:+.2f}".replace("-", "−") for k in card["plain"])
-            alt = html.escape(f"A cat's eye, enlarged by {card['title']} at six moments of its training, ever sharper.")
+            alt = html.escape(
+                f"{time_machine.WHAT}, enlarged by {card['title']} at six moments of its training, ever sharper."
+            )
             plain.append(
                 f'<figure><img src="{static}{card["id"]}-plain.webp" alt="{alt}" loading="lazy">'
                 f"<figcaption>{card['title']} at steps {steps}: {gains} dB against bicubic.</figcaption></figure>"
             )
-        return {"base": static, "networks": cards}, "\n".join(plain), ("time_machine.css", "time_machine.js")
+        options = {"base": static, "what": time_machine.WHAT, "networks": cards}
+        return options, "\n".join(plain), ("time_machine.css", "time_machine.js")
 
 
 class BlindTest(Figure):

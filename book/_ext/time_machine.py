@@ -21,9 +21,10 @@ from srlib.checkpoint import read_moments
 from srlib.image import rgb_to_y, to_uint8
 
 NAMES = {"espcn": "ESPCN", "srcnn": "SRCNN"}
-SIDE = 192  # scored: the middle of each test photograph; 2, 3 and 4 divide it
-SHOWN, TOP, LEFT, CROP = "chelsea", 36, 0, 108  # the piece that is shown, within that middle
-LEVELS = 40  # shades of a filter, from blue over white to red
+SIDE = 144  # scored: the middle of each test photograph; 2, 3 and 4 divide it
+SHOWN, TOP, LEFT, CROP = "coins", 30, 30, 108  # the piece that is shown, within that middle
+WHAT = "Ancient coins"
+LEVELS = 24  # shades of a filter, from blue over white to red
 STOPS = np.array([[5, 48, 97], [67, 147, 195], [247, 247, 247], [214, 96, 77], [103, 0, 31]])  # as in the loupe
 COLUMNS = 8  # of filters
 

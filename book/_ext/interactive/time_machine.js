@@ -49,7 +49,7 @@ function curve({ steps, gains, title }, go) {
 }
 
 function timeMachine(host) {
-  const { networks, base } = JSON.parse(host.dataset.options), key = "time-machine";
+  const { networks, base, what } = JSON.parse(host.dataset.options), key = "time-machine";
   const state = { network: 0, at: networks[0].steps.length - 1, kind: 1, beside: 1 };
   const reduced = matchMedia("(prefers-reduced-motion: reduce)"), strips = new Map();
   let timer = 0, settle = 0, drawn = null;
@@ -166,8 +166,8 @@ function timeMachine(host) {
     const most = network.filter.limits[state.kind];
     limit.textContent = `−${most}`;
     size.textContent = `+${most}`;
-    left.setAttribute("aria-label", `A cat's eye, ${BESIDE[state.beside]}`);
-    right.setAttribute("aria-label", `A cat's eye, enlarged by ${network.title} as it was at step ${number(steps[at])}`);
+    left.setAttribute("aria-label", `${what}, ${BESIDE[state.beside]}`);
+    right.setAttribute("aria-label", `${what}, enlarged by ${network.title} as it was at step ${number(steps[at])}`);
     filters.setAttribute("aria-label", `${network.filter.count} filters of the first layer, ${KINDS[state.kind]}`);
     if (drawn?.id !== network.id) return;
     drawRow(left, steps.length + state.beside, crop);
