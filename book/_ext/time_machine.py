@@ -100,7 +100,8 @@ def _look(path: Path, folder: Path) -> dict[str, Any]:
         folder / f"{path.stem}.webp", lossless=True, quality=90, method=6
     )
     changes = [now - filters[0] for now in filters]
-    limits = [float(torch.quantile(x.abs().flatten(), 0.995)) for x in (torch.stack(filters), changes[-1])]
+    most = [torch.quantile(x.abs().flatten(), 0.995).item() for x in (torch.stack(filters), changes[-1])]
+    limits = [float(f"{value:.2g}") for value in most]  # the ends of the scale, as they are printed
     sheets = [_sheet(x, limits[0]) for x in filters] + [_sheet(x, limits[1]) for x in changes]
     _strip(sheets).save(folder / f"{path.stem}-filters.png", optimize=True)
     chosen = sorted({round(k) for k in np.linspace(0, len(pieces) - 1, 6)})
@@ -117,7 +118,7 @@ def _look(path: Path, folder: Path) -> dict[str, Any]:
             "size": int(filters[0].shape[-1]),
             "count": int(filters[0].shape[0]),
             "columns": COLUMNS,
-            "limits": [float(f"{limit:.2g}") for limit in limits],
+            "limits": limits,
         },
         "plain": chosen,
     }
