@@ -20,7 +20,7 @@ from srlib import datasets, degrade, metrics, models
 from srlib.checkpoint import read_moments
 from srlib.image import rgb_to_y, to_uint8
 
-NAMES = {"espcn": "ESPCN", "srcnn": "SRCNN"}
+NAMES = {"srcnn": "SRCNN", "espcn": "ESPCN"}
 SIDE = 144  # scored: the middle of each test photograph; 2, 3 and 4 divide it
 SHOWN, TOP, LEFT, CROP = "coins", 30, 30, 108  # the piece that is shown, within that middle
 WHAT = "Ancient coins"

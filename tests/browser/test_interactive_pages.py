@@ -141,7 +141,8 @@ def test_time_machine_is_kept_in_the_address(open_page: Open) -> None:
     again.get_by_role("button", name="Later").click()
     again.wait_for_function("step => location.hash.endsWith(`,${step}`)", arg=network["steps"][6])
     rubbish = open_page(MACHINE, anchor="#time-machine=<b>,99")
-    assert rubbish.locator("output").inner_text().startswith("step 40,000")
+    last = _options(rubbish, MACHINE)["networks"][0]["steps"][-1]
+    assert rubbish.locator("output").inner_text() == f"step {last:,} of {last:,}"
 
 
 @with_machine
