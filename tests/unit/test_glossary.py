@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from tools.chapters import toc
+
 
 @pytest.fixture(scope="module")
 def extension(root: Path) -> ModuleType:
@@ -28,6 +30,18 @@ def terms(root: Path) -> list[str]:
 
 def test_terms_are_in_order_and_defined_once(terms: list[str]) -> None:
     assert terms == sorted(set(terms), key=lambda term: term.partition(",")[0].casefold().replace("-", " "))
+
+
+def test_every_term_is_introduced_somewhere(extension: ModuleType, root: Path) -> None:
+    """In a chapter or on a page; or the entry itself leads there."""
+    pages = [page for page in toc() if page not in extension.NOT_HERE]
+    if not set("12345678") <= {page[6] for page in pages if page.startswith("book/0")}:
+        pytest.skip("a book with fewer chapters introduces fewer terms")
+    where = list(extension.places(root, pages))
+    text = (root / "book" / "glossary.md").read_text("utf-8").partition("```{glossary}\n")[2]
+    entries = [entry for entry in re.split(r"\n\n(?=\S)", text.partition("\n```")[0]) if "](" not in entry]
+    terms = [entry.partition("\n")[0] for entry in entries]
+    assert [term for term in terms if extension.introduced(term, where) is None] == []
 
 
 def test_the_place_in_bold_comes_first(extension: ModuleType) -> None:
