@@ -24,6 +24,7 @@ ALSO = {
     "Artefact": ["artefacts", "ringing"],
     "BD, blur and downsampling": ["Gaussian blur"],
     "Budget": ["quick"],
+    "Confidence interval": ["interval"],
     "Dead ReLU": ["dead"],
     "EMA, exponential moving average": ["averaged weights", "running average"],
     "Frames per second": ["frames a second"],
@@ -40,6 +41,7 @@ ALSO = {
     "Quartile": ["quartiles"],
     "Residual": ["residual"],
     "Self-ensemble": ["eight opinions", "eight turned"],
+    "Unsharp mask": ["unsharp", "sharpening"],
 }
 
 
