@@ -24,7 +24,7 @@ ALSO = {
     "Artefact": ["artefacts", "ringing"],
     "BD, blur and downsampling": ["Gaussian blur"],
     "Budget": ["quick"],
-    "Confidence interval": ["interval"],
+    "Confidence interval": ["how sure is a mean"],
     "Dead ReLU": ["dead"],
     "EMA, exponential moving average": ["averaged weights", "running average"],
     "Frames per second": ["frames a second"],
@@ -41,7 +41,7 @@ ALSO = {
     "Quartile": ["quartiles"],
     "Residual": ["residual"],
     "Self-ensemble": ["eight opinions", "eight turned"],
-    "Unsharp mask": ["unsharp", "sharpening"],
+    "Unsharp mask": ["sharpened pictures"],
 }
 
 
