@@ -209,7 +209,7 @@ def test_the_command_takes_weights_and_a_variant(tmp_path: Path, capsys: pytest.
 
     network = nudged("espcn", 2, "relu").eval()
     save_weights(network, tmp_path / "model.safetensors")
-    (tmp_path / "card.json").write_text(json.dumps({"recipe": {"variant": "relu"}}))
+    (tmp_path / "card.json").write_text(json.dumps({"recipe": {"model": "espcn", "variant": "relu"}}))
     command = ["export", "--model", "espcn", "--scale", "2", "--weights", str(tmp_path / "model.safetensors")]
     assert main([*command, "-o", str(tmp_path / "a.onnx")]) == 0
     assert "3 Conv, 2 Relu, 1 DepthToSpace" in capsys.readouterr().out
