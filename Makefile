@@ -23,7 +23,7 @@ help:
 	@echo "make serve      the same, then serve it on http://127.0.0.1:$(PORT)"
 	@echo "make test       everything CI runs: lint, types, unit tests, every notebook, the book, the browser"
 	@echo "make notebooks  execute every chapter again, in place"
-	@echo "make train      train every network that ships; or one: MODEL=espcn SCALE=$(SCALE) BUDGET=$(BUDGET) DATA=$(DATA)"
+	@echo "make train      train every network of the book; or one: MODEL=espcn SCALE=$(SCALE) BUDGET=$(BUDGET) DATA=$(DATA)"
 	@echo "make bench      measure speed and memory here, and draw the figures of the training page"
 	@echo "make address    write the public address everywhere: URL=https://github.com/OWNER/NAME"
 	@echo "make links      ask every external link whether it still answers"
@@ -77,7 +77,7 @@ notebooks: env
 	$(BIN)/ruff format $(ONLY)
 	$(BIN)/python -m tools.execute $(ONLY)
 
-# Every network that ships, or one of them: make train MODEL=espcn SCALE=3. What is done already is not done again.
+# Every network of the book, or one of them: make train MODEL=espcn SCALE=3. What is done already is not done again.
 train: env
 ifdef MODEL
 	$(BIN)/srlib train --model $(MODEL) --scale $(SCALE) --budget $(BUDGET) --data $(DATA) $(if $(VGG),--vgg $(VGG)) --resume

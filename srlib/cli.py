@@ -228,7 +228,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--all",
         action="store_true",
-        help="every network that ships, one after the other in --out; what is done is kept (no --model, --scale)",
+        help="every network of the book, one after the other in --out; what is done is kept (no --model, --scale)",
     )
     p.add_argument("--variant", help="such as 9-1-5 for srcnn (default: the recipe's)")
     p.add_argument("--budget", default="quick", help="quick, colab, full or paper (default: quick)")

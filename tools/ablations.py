@@ -2,8 +2,8 @@
 
 A study is a base recipe and a table of changes to it. `python -m tools.ablations srcnn` trains every row on the
 bundled photographs, scores it on the test photographs, and writes `data/ablations/srcnn.json`, which the chapter
-prints. On one core a study takes a quarter of an hour, or most of an hour where bfloat16 is slow. The srgan study needs
-VGG-19: `--vgg FILE`. Read `STUDIES`, then `measure`.
+prints. On one core the srcnn and espcn studies take a quarter of an hour each, the vdsr study most of an hour. Read
+`STUDIES`, then `measure`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import statistics
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +19,11 @@ from typing import Any
 
 import torch
 
-from srlib import datasets, evaluate, models, recipes, train
+from srlib import evaluate, recipes, train
 from srlib._paths import commit
-from srlib.checkpoint import save_weights, write_atomically
-from srlib.degrade import bicubic_down, mod_crop
+from srlib.checkpoint import write_atomically
 from srlib.devices import device_name
-from srlib.losses import total_variation
-from srlib.recipes import GanRecipe, Recipe
-from srlib.upscaling import super_resolve
+from srlib.recipes import Recipe
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "ablations"
 SEEDS = (0, 1, 2)
@@ -64,8 +60,6 @@ _SGD = {"optimiser": "sgd", "learning_rate": _AUTHORS_RATE, "final": 1.0, "warmu
 _PAPERS_ESPCN = {"optimiser": "sgd", "start": "paper", "last_layer": 0.1, "clip": 0.0}
 _PAPERS_VDSR = {"optimiser": "sgd", "learning_rate": 0.1, "theta": 0.001, "weight_decay": 1e-4, "start": "paper"}
 _ESPCN = recipes.get("espcn", scale=3, budget="quick").but(steps=1500)
-_GAME = recipes.get("srgan", scale=4, budget="quick")
-_NO_GAME = {"adversarial": 0.0}
 # Nine patches can be shared by three scales.
 _VDSR = recipes.get("vdsr", scale=3, budget="quick").but(steps=150, batch=9)
 
@@ -117,75 +111,27 @@ STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
             Row("SGD at 0.1, clipped as in the paper, He's start", _PAPERS_VDSR),
         ),
     ),
-    # Every row goes on from the same SRResNet, trained with MSE: without a game the discriminator only looks on.
-    "srgan": (
-        _GAME,
-        (
-            Row("MSE", _NO_GAME),
-            Row("VGG22", {"loss": "vgg22", **_NO_GAME}),
-            Row("MSE and the game"),
-            Row("VGG22 and the game", {"loss": "vgg22"}),
-            Row("MSE and a game that weighs a hundred times as much", {"adversarial": 0.1}),
-            Row("LR by blur", {"degradation": "blur", **_NO_GAME}),
-        ),
-    ),
 }
 
 
-@dataclass(frozen=True)
-class Score:
-    """Of one training: PSNR in dB on the test photographs, and their total variation as a share of HR's."""
-
-    psnr: float
-    sharpness: float
-
-
-def trainer_for(recipe: Recipe, pictures: list[torch.Tensor], vgg: str | None, generator: Path | None) -> train.Trainer:
-    """What trains `recipe` on the CPU; a game goes on from the weights in `generator`."""
-    device = torch.device("cpu")
-    if isinstance(recipe, GanRecipe):
-        return train.GanTrainer(recipe, pictures, device, vgg=vgg, generator=generator)
-    return train.Trainer(recipe, pictures, device, vgg=vgg)
-
-
-def measure(recipe: Recipe, row: Row, seed: int, pictures: list[torch.Tensor], vgg: str | None = None) -> Score:
-    """Train once and look at the averaged weights. A game starts from an SRResNet that is trained for it."""
+def measure(recipe: Recipe, row: Row, seed: int, pictures: list[torch.Tensor]) -> float:
+    """Train once; returns the PSNR in dB on the test photographs."""
     changed = recipe.but(**row.changes, seed=seed)
-    with tempfile.TemporaryDirectory() as folder:
-        generator = Path(folder) / "generator.safetensors"
-        if isinstance(changed, GanRecipe):
-            first = recipes.get("srresnet", changed.scale, "quick").but(seed=seed)
-            save_weights(_trained(train.Trainer(first, pictures, torch.device("cpu"))), generator)
-        trainer = trainer_for(changed, pictures, vgg if changed.loss.startswith("vgg") else None, generator)
+    trainer = train.Trainer(changed, pictures, torch.device("cpu"))
     if row.prepare is not None:
         row.prepare(trainer)
-    network = _trained(trainer)
-    psnr = evaluate.benchmark(network, TEST, changed.scale, PROTOCOL, device="cpu").psnr
-    return Score(psnr, _sharpness(network, changed.scale))
-
-
-def _trained(trainer: train.Trainer) -> torch.nn.Module:
-    for _ in range(trainer.recipe.steps):
+    for _ in range(changed.steps):
         trainer.advance()
-    return trainer.ema.model
+    return evaluate.benchmark(trainer.ema.model, TEST, changed.scale, PROTOCOL, device="cpu").psnr
 
 
-def _sharpness(network: torch.nn.Module, scale: int) -> float:
-    shares = []
-    for photo in datasets.photos("test").values():
-        hr = mod_crop(photo, scale)
-        sr = super_resolve(network, bicubic_down(hr, scale))
-        shares.append(float(total_variation(sr) / total_variation(hr)))
-    return statistics.mean(shares)
-
-
-def study(name: str, only: str | None = None, folder: Path = FOLDER, vgg: str | None = None) -> Path:
+def study(name: str, only: str | None = None, folder: Path = FOLDER) -> Path:
     """Run one study, or one row of it into the file that is there; the file is written after every row."""
     recipe, rows = STUDIES[name]
     order = [row.name for row in rows]
     path = folder / f"{name}.json"
     known = json.loads(path.read_text("utf-8"))["rows"] if only else []
-    pictures = train.read_training_set("bundled", models.entry(recipe.model)[0].channels).kept
+    pictures = train.read_training_set("bundled", channels=1).kept  # all three networks are for luma
     bicubic = evaluate.benchmark("bicubic", TEST, recipe.scale, PROTOCOL, device="cpu").psnr
     result: dict[str, Any] = {
         "what": f"mean PSNR on {TEST} minus bicubic's, in dB, protocol {PROTOCOL}, after a short training",
@@ -203,8 +149,7 @@ def study(name: str, only: str | None = None, folder: Path = FOLDER, vgg: str | 
     for row in rows:
         if only not in (None, row.name):
             continue
-        scores = [measure(recipe, row, seed, pictures, vgg) for seed in SEEDS]
-        gains = [score.psnr - bicubic for score in scores]
+        gains = [measure(recipe, row, seed, pictures) - bicubic for seed in SEEDS]
         if not all(map(math.isfinite, gains)):
             raise FloatingPointError(f"{row.name} diverged: {gains}")
         result["rows"].append(
@@ -214,7 +159,6 @@ def study(name: str, only: str | None = None, folder: Path = FOLDER, vgg: str | 
                 "gain_db": [round(gain, 4) for gain in gains],
                 "mean_db": round(statistics.mean(gains), 4),
                 "spread_db": round(statistics.stdev(gains), 4),
-                "total_variation_of_hr": round(statistics.mean(score.sharpness for score in scores), 4),
             }
         )
         result["rows"].sort(key=lambda entry: order.index(entry["name"]))
@@ -225,14 +169,13 @@ def study(name: str, only: str | None = None, folder: Path = FOLDER, vgg: str | 
 
 
 def main() -> None:
-    """`python -m tools.ablations srcnn [--row "L1 loss"] [--vgg FILE]`."""
+    """`python -m tools.ablations srcnn [--row "L1 loss"]`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=sorted(STUDIES))
     parser.add_argument("--row", help="measure this row only, and put it into the file that is there")
-    parser.add_argument("--vgg", help="a .safetensors file of VGG-19, for the srgan study")
     options = parser.parse_args()
     torch.set_num_threads(1)  # a sum over several threads may round differently from run to run
-    study(options.study, options.row, vgg=options.vgg)
+    study(options.study, options.row)
 
 
 if __name__ == "__main__":

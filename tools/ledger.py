@@ -34,7 +34,7 @@ TWINS = {
     ("bicubic", "", "S"): ("bicubic (SRGAN paper)", "ImageNet 350k"),
     ("srresnet", "b16", "S"): ("SRResNet-MSE (SRGAN paper)", "ImageNet 350k"),
 }
-# Of the paper's four, the one that was trained with the same content loss.
+# Of the paper's three games, the one that was trained with the same content loss.
 SRGAN_TWINS = {
     "mse": ("SRGAN-MSE (SRGAN paper)", "ImageNet 350k"),
     "vgg22": ("SRGAN-VGG22 (SRGAN paper)", "ImageNet 350k"),
