@@ -85,7 +85,7 @@ def training(results: list[dict[str, Any]]) -> Figure:
     """Images a second of the three loops, a group of points for each network."""
     height = 108 + 84 * len(results)
     fig = new_figure(WIDTH, height)
-    ax = add_axes(fig, (WIDTH, height), 104, 38, WIDTH - 104 - 14, height - 38 - 62)
+    ax = add_axes(fig, (WIDTH, height), 104, 38, WIDTH - 104 - 30, height - 38 - 62)
     for group, result in enumerate(results):
         found = {loop["name"]: loop["images_per_s"] for loop in result["loops"]}
         for line, (name, (colour, marker, label)) in enumerate(LOOPS.items()):
