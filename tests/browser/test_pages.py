@@ -101,7 +101,7 @@ def test_page(browser: Browser, site: str, root: Path, name: str, scheme: str, w
 
         shot = root / "_build" / "screenshots" / f"{name.replace('/', '-')}-{width}-{scheme}.png"
         shot.parent.mkdir(exist_ok=True)
-        page.screenshot(path=shot, full_page=True, animations="disabled")
+        page.screenshot(path=shot, full_page=True, animations="disabled", timeout=120_000)  # chapters are long
         _does_not_scroll_sideways(page)
         if width < 400:
             page.set_viewport_size({"width": NARROWEST, "height": 800})
