@@ -118,7 +118,7 @@ def test_the_quick_game_makes_pictures_sharper(tmp_path: Path) -> None:
     from srlib import datasets, degrade
 
     first = train.fit(get("srresnet", 4).but(steps=40, validate=40), out=tmp_path / "a", progress=False)
-    game = get("srgan", 4).but(steps=40, validate=20)
+    game = get("srgan", 4).but(steps=110, validate=55)
     assert isinstance(game, GanRecipe)
     second = train.fit_gan(game, out=tmp_path / "b", generator=tmp_path / "a/model.safetensors", progress=False)
     assert len({round(e["adversarial"], 3) for e in second.log}) > 1  # the game moves
