@@ -43,11 +43,12 @@ SRGAN_TWINS = {
 OTHERS = {"EDSR-baseline", "SwinIR"}  # quoted for comparison
 
 
-def reason(card: dict[str, Any]) -> str:
-    """Why ours is below the published figure, from what is known of the weights."""
+def reason(card: dict[str, Any], papers: str) -> str:
+    """Why ours is below the published figure, from what is known of the weights and of the paper's pictures."""
     seen = f"{card['steps'] * card['recipe']['batch']:,} patches of {card['training_set']['pictures']} photographs"
     time = f"{card['seconds'] / 60:.0f} minutes ({card['device']})"
-    return f"trained for {time} on {seen}; the paper's training was far longer, and probably that is why"
+    more = ", on far more photographs," if "ImageNet" in papers else ","
+    return f"trained for {time} on {seen}; the paper's training was far longer{more} and probably that is why"
 
 
 def protocols(model: str) -> tuple[str, ...]:
@@ -135,7 +136,7 @@ def measure(model: str, variant: str, data: str, scale: int, protocol: str) -> d
         row["published_ssim"] = float(twin["ssim"])
         row["difference_ssim"] = round(result.ssim - row["published_ssim"], 4)
     if status == "short":
-        row["reason"] = reason(card)
+        row["reason"] = reason(card, row["published_trained_on"])
     return row
 
 
