@@ -171,7 +171,8 @@ def _run(
     if group.world > 1:
         made["device"] = f"{group.world} × {made['device']}"
     trainer = make(pictures, group)
-    made["precision"] = "bfloat16" if trainer.bfloat16 else "float32"
+    bfloat16 = trainer.bfloat16
+    made["precision"] = "bfloat16" if bfloat16 else "float32"
     held = pictures.held
     del pictures  # the trainer has its own copy, on the device
     seconds, score = 0.0, math.nan
@@ -206,7 +207,7 @@ def _run(
                 means = dict(zip(totals, mean.tolist(), strict=True))
                 _stop_if_diverged(trainer, means["loss"], since, checkpoint)
                 seconds = time.perf_counter() - started
-                score = validate(trainer.ema.model, held, recipe.scale, group.device, recipe.degradation)
+                score = validate(trainer.ema.model, held, recipe.scale, group.device, recipe.degradation, bfloat16)
                 rate = trainer.optimiser.param_groups[0]["lr"]
                 write(
                     {"step": trainer.step, **means, "psnr": score, "learning_rate": rate, "seconds": round(seconds, 3)}
