@@ -2,8 +2,8 @@
 
 A study is a base recipe and a table of changes to it. `python -m tools.ablations srcnn` trains every row on the
 bundled photographs, scores it on the test photographs, and writes `data/ablations/srcnn.json`, which the chapter
-prints. On one core the srcnn and espcn studies take a quarter of an hour each, the vdsr study most of an hour. Read
-`STUDIES`, then `measure`.
+prints. On one core the srcnn and espcn studies take a quarter of an hour each, the srgan study half an hour, the vdsr
+study most of an hour. The srgan study needs VGG-19's weights (`--vgg`). Read `STUDIES`, then `measure`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import statistics
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +21,11 @@ from typing import Any
 
 import torch
 
-from srlib import evaluate, recipes, train
+from srlib import datasets, degrade, evaluate, losses, models, recipes, train
 from srlib._paths import commit
 from srlib.checkpoint import write_atomically
 from srlib.devices import device_name
-from srlib.recipes import Recipe
+from srlib.recipes import GanRecipe, Recipe
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "ablations"
 SEEDS = (0, 1, 2)
@@ -62,6 +64,9 @@ _PAPERS_VDSR = {"optimiser": "sgd", "learning_rate": 0.1, "theta": 0.001, "weigh
 _ESPCN = recipes.get("espcn", scale=3, budget="quick").but(steps=1500)
 # Nine patches can be shared by three scales.
 _VDSR = recipes.get("vdsr", scale=3, budget="quick").but(steps=150, batch=9)
+# Every row goes on from the same small SRResNet, trained with MSE.
+_SRRESNET = recipes.get("srresnet", scale=4, budget="quick")
+_SRGAN = recipes.get("srgan", scale=4, budget="quick").but(steps=150, learning_rate=1e-4, ema=0.98)
 
 STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
     "srcnn": (
@@ -111,27 +116,68 @@ STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
             Row("SGD at 0.1, clipped as in the paper, He's start", _PAPERS_VDSR),
         ),
     ),
+    "srgan": (
+        _SRGAN,
+        (
+            Row("MSE", {"adversarial": 0.0}),
+            Row("MSE + GAN"),
+            Row("MSE + GAN, a tenth of the weight", {"adversarial": 1e-4}),
+            Row("VGG22", {"loss": "vgg22", "adversarial": 0.0}),
+            Row("VGG22 + GAN", {"loss": "vgg22", "adversarial": 0.1}),
+            Row("VGG22 + GAN, a tenth of the weight", {"loss": "vgg22", "adversarial": 0.01}),
+        ),
+    ),
 }
 
 
-def measure(recipe: Recipe, row: Row, seed: int, pictures: list[torch.Tensor]) -> float:
-    """Train once; returns the PSNR in dB on the test photographs."""
+def measure(
+    recipe: Recipe, row: Row, seed: int, pictures: list[torch.Tensor], folder: Path, vgg: str | None = None
+) -> dict[str, float]:
+    """Train once; returns the PSNR in dB on the test photographs, and for a game what it does to the detail, too.
+
+    `folder` keeps the generators that games start from, one a seed.
+    """
     changed = recipe.but(**row.changes, seed=seed)
-    trainer = train.Trainer(changed, pictures, torch.device("cpu"))
+    trainer: train.Trainer
+    if isinstance(changed, GanRecipe):
+        start = folder / str(seed) / "model.safetensors"
+        if not start.exists():
+            train.fit(_SRRESNET.but(seed=seed), "bundled", start.parent, device="cpu", progress=False)
+        trainer = train.GanTrainer(changed, pictures, torch.device("cpu"), vgg=vgg, generator=start)
+    else:
+        trainer = train.Trainer(changed, pictures, torch.device("cpu"))
     if row.prepare is not None:
         row.prepare(trainer)
     for _ in range(changed.steps):
         trainer.advance()
-    return evaluate.benchmark(trainer.ema.model, TEST, changed.scale, PROTOCOL, device="cpu").psnr
+    model = trainer.ema.model
+    result = {"gain_db": evaluate.benchmark(model, TEST, changed.scale, PROTOCOL, device="cpu").psnr}
+    if isinstance(changed, GanRecipe):
+        result |= detail(model, changed.scale, vgg)
+    return result
 
 
-def study(name: str, only: str | None = None, folder: Path = FOLDER) -> Path:
+def detail(model: torch.nn.Module, scale: int, vgg: str | None) -> dict[str, float]:
+    """Total variation as a share of HR's, and distance by VGG-19's conv2_2, means over the test photographs."""
+    content = losses.ContentLoss("conv2_2", vgg)
+    variation, distance = [], []
+    for photo in datasets.photos("test").values():
+        hr = degrade.mod_crop(photo, scale)
+        with torch.no_grad():
+            sr = model.eval()(degrade.bicubic_down(hr, scale)).clamp(0, 1)
+            distance.append(float(content(sr, hr)))
+        variation.append(float(losses.total_variation(sr) / losses.total_variation(hr)))
+    return {"variation": statistics.mean(variation), "vgg22": statistics.mean(distance)}
+
+
+def study(name: str, only: str | None = None, folder: Path = FOLDER, vgg: str | None = None) -> Path:
     """Run one study, or one row of it into the file that is there; the file is written after every row."""
     recipe, rows = STUDIES[name]
     order = [row.name for row in rows]
     path = folder / f"{name}.json"
     known = json.loads(path.read_text("utf-8"))["rows"] if only else []
-    pictures = train.read_training_set("bundled", channels=1).kept  # all three networks are for luma
+    channels = models.entry(recipe.model)[0].channels
+    pictures = train.read_training_set("bundled", channels=channels).kept
     bicubic = evaluate.benchmark("bicubic", TEST, recipe.scale, PROTOCOL, device="cpu").psnr
     result: dict[str, Any] = {
         "what": f"mean PSNR on {TEST} minus bicubic's, in dB, protocol {PROTOCOL}, after a short training",
@@ -146,10 +192,12 @@ def study(name: str, only: str | None = None, folder: Path = FOLDER) -> Path:
         "commit": commit(),
         "rows": [row for row in known if row["name"] in order and row["name"] != only],
     }
+    starts = Path(tempfile.mkdtemp())
     for row in rows:
         if only not in (None, row.name):
             continue
-        gains = [measure(recipe, row, seed, pictures) - bicubic for seed in SEEDS]
+        scores = [measure(recipe, row, seed, pictures, starts, vgg) for seed in SEEDS]
+        gains = [score.pop("gain_db") - bicubic for score in scores]
         if not all(map(math.isfinite, gains)):
             raise FloatingPointError(f"{row.name} diverged: {gains}")
         result["rows"].append(
@@ -159,12 +207,14 @@ def study(name: str, only: str | None = None, folder: Path = FOLDER) -> Path:
                 "gain_db": [round(gain, 4) for gain in gains],
                 "mean_db": round(statistics.mean(gains), 4),
                 "spread_db": round(statistics.stdev(gains), 4),
+                **{key: [round(score[key], 4) for score in scores] for key in scores[0]},
             }
         )
         result["rows"].sort(key=lambda entry: order.index(entry["name"]))
         print(f"{row.name:<40} {statistics.mean(gains):+7.3f} ± {statistics.stdev(gains):.3f} dB", flush=True)
         text = json.dumps(result, indent=1) + "\n"
         write_atomically(path, lambda temporary, text=text: temporary.write_text(text, "utf-8"))  # type: ignore[misc]
+    shutil.rmtree(starts)
     return path
 
 
@@ -173,9 +223,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=sorted(STUDIES))
     parser.add_argument("--row", help="measure this row only, and put it into the file that is there")
+    parser.add_argument("--vgg", help="VGG-19's weights for srgan: a safetensors file, or torchvision")
     options = parser.parse_args()
+    if options.study == "srgan" and options.vgg is None:
+        parser.error("the srgan study looks through VGG-19: --vgg FILE, or --vgg torchvision to download its weights")
     torch.set_num_threads(1)  # a sum over several threads may round differently from run to run
-    study(options.study, options.row)
+    study(options.study, options.row, vgg=options.vgg)
 
 
 if __name__ == "__main__":
