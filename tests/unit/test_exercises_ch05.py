@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import pytest
-import torch
-from torch import nn
-
-from srlib import degrade
-from srlib.check import check
+from answers import assert_called_by_name
 
 TOOLS = """
+import math
+import torch
+from torch import nn
+from srlib import degrade
+
 def step(limit, clip=nn.utils.clip_grad_value_, zero=True):
     def update(network, optimiser, loss, theta):
         if zero:
@@ -106,8 +104,4 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("name", "answer", "words"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES])
 def test_a_usual_mistake_is_called_by_its_name(name: str, answer: str, words: str) -> None:
-    namespace: dict[str, Any] = {"math": math, "torch": torch, "nn": nn, "degrade": degrade}
-    exec(TOOLS, namespace)
-    feedback = check(name, eval(answer, namespace))
-    assert not feedback
-    assert words in feedback.message
+    assert_called_by_name(name, answer, words, TOOLS)

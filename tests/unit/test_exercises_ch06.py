@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-
-from srlib.check import check
+from answers import assert_called_by_name
 
 PRELUDE = """
 import torch
@@ -137,8 +134,4 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("name", "answer", "words"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES])
 def test_a_usual_mistake_is_called_by_its_name(name: str, answer: str, words: str) -> None:
-    namespace: dict[str, Any] = {}
-    exec(PRELUDE, namespace)
-    feedback = check(name, eval(answer, namespace))
-    assert not feedback
-    assert words in feedback.message, feedback
+    assert_called_by_name(name, answer, words, PRELUDE)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-
-from srlib.check import check
+from answers import assert_called_by_name, judged
 
 TOOLS = """
 import math
@@ -140,11 +137,7 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("name", "answer", "words"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES])
 def test_a_usual_mistake_is_called_by_its_name(name: str, answer: str, words: str) -> None:
-    namespace: dict[str, Any] = {}
-    exec(TOOLS, namespace)
-    feedback = check(name, eval(answer, namespace))
-    assert not feedback
-    assert words in feedback.message
+    assert_called_by_name(name, answer, words, TOOLS)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +152,5 @@ def test_a_usual_mistake_is_called_by_its_name(name: str, answer: str, words: st
     ],
 )
 def test_another_way_to_be_right_passes(name: str, answer: str) -> None:
-    namespace: dict[str, Any] = {}
-    exec(TOOLS, namespace)
-    feedback = check(name, eval(answer, namespace))
+    feedback = judged(name, answer, TOOLS)
     assert feedback, feedback

@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from answers import assert_called_by_name
 
 from srlib.check import check
 
@@ -75,11 +76,7 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("name", "answer", "words"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES])
 def test_a_usual_mistake_is_called_by_its_name(name: str, answer: str, words: str) -> None:
-    namespace: dict[str, Any] = {}
-    exec(TOOLS, namespace)
-    feedback = check(name, eval(answer, namespace))
-    assert not feedback
-    assert words in feedback.message
+    assert_called_by_name(name, answer, words, TOOLS)
 
 
 def test_another_way_to_enlarge_a_cut_out_is_right_too() -> None:

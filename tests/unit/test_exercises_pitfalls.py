@@ -5,11 +5,8 @@ That the stubs fail and the folded solutions pass is tested for all chapters in 
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-
-from srlib.check import check
+from answers import assert_called_by_name, judged
 
 PRELUDE = """
 import copy
@@ -140,20 +137,12 @@ WRONG = [
 ]
 
 
-def answer(text: str) -> Any:
-    namespace: dict[str, Any] = {}
-    exec(PRELUDE, namespace)
-    return eval(text, namespace)
-
-
 @pytest.mark.parametrize(("name", "text"), RIGHT)
 def test_more_than_one_answer_is_right(name: str, text: str) -> None:
-    feedback = check(name, answer(text))
+    feedback = judged(name, text, PRELUDE)
     assert feedback, feedback
 
 
 @pytest.mark.parametrize(("name", "text", "words"), WRONG)
 def test_a_usual_mistake_is_called_by_its_name(name: str, text: str, words: str) -> None:
-    feedback = check(name, answer(text))
-    assert not feedback
-    assert words in feedback.message
+    assert_called_by_name(name, text, words, PRELUDE)
