@@ -114,7 +114,9 @@ def decode_file(path: Path, frame: int | None) -> Picture:
     with file:
         frames = int(getattr(file, "n_frames", 1))
         if frames > 1 and frame is None and file.format in ANIMATED:
-            raise ImageError(f"{path} is animated ({frames} frames); choose one: load(path, frame=0)")
+            raise ImageError(
+                f"{path} is animated ({frames} frames); choose one: load(path, frame=0) in Python, or save it as a PNG"
+            )
         if frame is not None and not 0 <= frame < frames:
             raise ImageError(f"{path} has {f'frames 0 to {frames - 1}' if frames > 1 else 'frame 0 only'}, not {frame}")
         if frames > 1:

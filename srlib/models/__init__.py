@@ -53,7 +53,8 @@ def entry(name: str, variant: str | None = None) -> tuple[Entry, str]:
         raise ValueError(f"there is no model {name!r}; there are {', '.join(MODELS)}")
     row = MODELS[name]
     if variant is not None and variant not in row.variants:
-        raise ValueError(f"{name} has no variant {variant!r}; it has {', '.join(row.variants)}")
+        there = ", ".join(filter(None, row.variants)) or "none, so leave it out"
+        raise ValueError(f"{name} has no variant {variant!r}; it has {there}")
     return row, variant or row.variants[0]
 
 
@@ -115,5 +116,5 @@ def load_pretrained(name: str, scale: int, variant: str | None = None) -> nn.Mod
     3
     """
     if name == "bicubic":  # nothing to load
-        return create(name, scale).eval()
+        return create(name, scale, variant).eval()
     return load_weights(create(name, scale, variant), weights_path(name, scale, variant))

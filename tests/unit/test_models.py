@@ -135,6 +135,8 @@ def test_names_scales_and_variants_that_do_not_exist() -> None:
         models.create("srnn", 3)
     with pytest.raises(ValueError, match="no variant '9-9-9'; it has 9-5-5"):
         models.create("srcnn", 3, "9-9-9")
+    with pytest.raises(ValueError, match="bicubic has no variant 'sharp'; it has none, so leave it out"):
+        models.load_pretrained("bicubic", 3, "sharp")
     with pytest.raises(ValueError, match="no weights ship for srcnn 9-3-5 ×4; there are"):
         models.load_pretrained("srcnn", 4, "9-3-5")
 
