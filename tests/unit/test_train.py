@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from srlib import datasets, evaluate, image, losses, metrics, recipes, steps, train
+from srlib import datasets, evaluate, image, losses, metrics, models, recipes, steps, train
 from srlib.checkpoint import EMA, Checkpoint, read_log, read_moments
 from srlib.degrade import imresize, mod_crop
 from srlib.models.srcnn import SRCNN
@@ -217,6 +217,21 @@ def test_a_single_picture_trains_and_validates(folder: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("name", "scale"), [("espcn", 3), ("srcnn", 3), ("vdsr", 2), ("srresnet", 4)])
+def test_validation_in_bfloat16_scores_the_same(name: str, scale: int) -> None:
+    network = models.load_pretrained(name, scale)
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    seen = set()
+    first.register_forward_hook(lambda module, x, out: seen.add(out.dtype))
+    channels = models.entry(name)[0].channels
+    held = train.read_training_set("bundled", channels).held
+    cpu = torch.device("cpu")
+    plain = train.validate(network, held, scale, cpu)
+    assert torch.bfloat16 not in seen
+    assert train.validate(network, held, scale, cpu, bfloat16=True) == pytest.approx(plain, abs=0.01)
+    assert (torch.bfloat16 in seen) == (name != "vdsr")  # whose first layer stays in float32
+
+
 def test_a_short_training_beats_bicubic_on_photographs_it_has_not_seen(tmp_path: Path) -> None:
     """A third of the quick recipe; the whole of it is measured by chapter 3, which asks for 0.4 dB."""
     recipe = recipes.get("srcnn", scale=3, budget="quick").but(steps=350)
