@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 # What `srlib train --all` trains, in this order: model, scale, variant. VDSR is one network for three scales.
-ALL = [(model, scale, variant) for model, variant in (("espcn", "tanh"), ("srcnn", "9-5-5")) for scale in (3, 2, 4)]
+SMALL = (("espcn", "tanh"), ("espcn", "relu"), ("srcnn", "9-5-5"))
+ALL = [(model, scale, variant) for model, variant in SMALL for scale in (3, 2, 4)]
 ALL += [("srcnn", 3, "9-1-5"), ("vdsr", 2, "20"), ("srresnet", 4, "b16"), ("srgan", 4, "b16")]
 MOMENTS = ("espcn", "srcnn")  # small enough to keep what they were like on the way
 

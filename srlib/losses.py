@@ -1,9 +1,9 @@
 """What training minimises: pixel losses, VGG-19's idea of content, and the adversarial game.
 
 For another loss, add a function to `PIXEL_LOSSES` and name it in a recipe. Read `PIXEL_LOSSES`, `ContentLoss`,
-`build`, and the two adversarial losses; the generator's is added to the content with weight 10⁻³ (eq. 3 of SRGAN).
-Pixel and content losses take pictures in [0, 1], adversarial ones the discriminator's logits; each returns a scalar
-with a gradient to what it judges.
+`build`, and the two adversarial losses; the generator's is added to the content with a weight (eq. 3 of SRGAN: 10⁻³;
+`ContentLoss` says why that does not fit every content). Pixel and content losses take pictures in [0, 1], adversarial
+ones the discriminator's logits; each returns a scalar with a gradient to what it judges.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ class ContentLoss(nn.Module):
     features themselves: a is chosen such that their mean over `reference` pictures, channels and places is 1, whatever
     the layer and whoever trained the network. Eq. 5 sums over channels; the mean over them, as in the code in wide
     use, keeps the loss of the same size for layers of 128 and of 512 channels. Bicubic ×4 of the bundled photographs
-    then costs 0.7 to 8 with VGG22: beside it, 10⁻³ of an adversarial loss around 1 is the small part that the paper
-    means it to be.
+    then costs 0.7 to 8 with VGG22. The weight of an adversarial loss has to fit that: beside it the paper's 10⁻³ is so
+    little that the discriminator wins (chapter 6), and the `full` recipe has 10⁻².
 
     Args:
         layer: "conv2_2" (VGG22 in the paper) or "conv5_4" (VGG54) and the like, after the ReLU.

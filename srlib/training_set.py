@@ -78,7 +78,7 @@ def validate(
 
     Over all channels that the network has: luma, or RGB, which scores about 1.8 dB lower for the same picture.
     `bfloat16` runs the convolutions as training does where that is fast: a quarter of the time for VDSR on a CPU.
-    Around 30 dB the score stays within 0.01 dB of that in float32; from 40 dB on the rounding shows.
+    Around 30 dB the score stays within 0.01 dB of that in float32; towards 50 dB the rounding shows.
     """
     scores = []
     for picture in pictures:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ import torch
 from srlib import datasets, degrade, evaluate, losses, models, recipes, train
 from srlib._paths import commit
 from srlib.checkpoint import write_atomically
-from srlib.devices import device_name
+from srlib.devices import device_name, has_bfloat16
 from srlib.recipes import GanRecipe, Recipe
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "ablations"
@@ -64,7 +63,7 @@ _PAPERS_VDSR = {"optimiser": "sgd", "learning_rate": 0.1, "theta": 0.001, "weigh
 _ESPCN = recipes.get("espcn", scale=3, budget="quick").but(steps=1500)
 # Nine patches can be shared by three scales.
 _VDSR = recipes.get("vdsr", scale=3, budget="quick").but(steps=150, batch=9)
-# Every row goes on from the same small SRResNet, trained with MSE.
+# All rows of one seed go on from the same small SRResNet, trained with MSE.
 _SRRESNET = recipes.get("srresnet", scale=4, budget="quick")
 _SRGAN = recipes.get("srgan", scale=4, budget="quick").but(steps=150, learning_rate=1e-4, ema=0.98)
 
@@ -133,7 +132,7 @@ STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
 def measure(
     recipe: Recipe, row: Row, seed: int, pictures: list[torch.Tensor], folder: Path, vgg: str | None = None
 ) -> dict[str, float]:
-    """Train once; returns the PSNR in dB on the test photographs, and for a game what it does to the detail, too.
+    """Train once; returns `psnr` in dB on the test photographs, and for a game what `detail` says, too.
 
     `folder` keeps the generators that games start from, one a seed.
     """
@@ -151,7 +150,7 @@ def measure(
     for _ in range(changed.steps):
         trainer.advance()
     model = trainer.ema.model
-    result = {"gain_db": evaluate.benchmark(model, TEST, changed.scale, PROTOCOL, device="cpu").psnr}
+    result = {"psnr": evaluate.benchmark(model, TEST, changed.scale, PROTOCOL, device="cpu").psnr}
     if isinstance(changed, GanRecipe):
         result |= detail(model, changed.scale, vgg)
     return result
@@ -179,8 +178,10 @@ def study(name: str, only: str | None = None, folder: Path = FOLDER, vgg: str | 
     channels = models.entry(recipe.model)[0].channels
     pictures = train.read_training_set("bundled", channels=channels).kept
     bicubic = evaluate.benchmark("bicubic", TEST, recipe.scale, PROTOCOL, device="cpu").psnr
+    game = isinstance(recipe, GanRecipe)
+    more = "; variation: total variation as a share of HR's; vgg22: distance at VGG-19's conv2_2" if game else ""
     result: dict[str, Any] = {
-        "what": f"mean PSNR on {TEST} minus bicubic's, in dB, protocol {PROTOCOL}, after a short training",
+        "what": f"mean PSNR on {TEST} minus bicubic's, in dB, protocol {PROTOCOL}, after a short training" + more,
         "recipe": recipe.as_dict(),
         "seeds": list(SEEDS),
         "data": "bundled",
@@ -188,33 +189,33 @@ def study(name: str, only: str | None = None, folder: Path = FOLDER, vgg: str | 
         "protocol": PROTOCOL,
         "bicubic_db": round(bicubic, 4),
         "device": device_name(torch.device("cpu")),
+        "precision": "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32",
         "torch": torch.__version__,
         "commit": commit(),
         "rows": [row for row in known if row["name"] in order and row["name"] != only],
     }
-    starts = Path(tempfile.mkdtemp())
-    for row in rows:
-        if only not in (None, row.name):
-            continue
-        scores = [measure(recipe, row, seed, pictures, starts, vgg) for seed in SEEDS]
-        gains = [score.pop("gain_db") - bicubic for score in scores]
-        if not all(map(math.isfinite, gains)):
-            raise FloatingPointError(f"{row.name} diverged: {gains}")
-        result["rows"].append(
-            {
-                "name": row.name,
-                "changes": dict(row.changes),
-                "gain_db": [round(gain, 4) for gain in gains],
-                "mean_db": round(statistics.mean(gains), 4),
-                "spread_db": round(statistics.stdev(gains), 4),
-                **{key: [round(score[key], 4) for score in scores] for key in scores[0]},
-            }
-        )
-        result["rows"].sort(key=lambda entry: order.index(entry["name"]))
-        print(f"{row.name:<40} {statistics.mean(gains):+7.3f} ± {statistics.stdev(gains):.3f} dB", flush=True)
-        text = json.dumps(result, indent=1) + "\n"
-        write_atomically(path, lambda temporary, text=text: temporary.write_text(text, "utf-8"))  # type: ignore[misc]
-    shutil.rmtree(starts)
+    with tempfile.TemporaryDirectory() as starts:
+        for row in rows:
+            if only not in (None, row.name):
+                continue
+            scores = [measure(recipe, row, seed, pictures, Path(starts), vgg) for seed in SEEDS]
+            gains = [score.pop("psnr") - bicubic for score in scores]
+            if not all(map(math.isfinite, gains)):
+                raise FloatingPointError(f"{row.name} diverged: {gains}")
+            result["rows"].append(
+                {
+                    "name": row.name,
+                    "changes": dict(row.changes),
+                    "gain_db": [round(gain, 4) for gain in gains],
+                    "mean_db": round(statistics.mean(gains), 4),
+                    "spread_db": round(statistics.stdev(gains), 4),
+                    **{key: [round(score[key], 4) for score in scores] for key in scores[0]},
+                }
+            )
+            result["rows"].sort(key=lambda entry: order.index(entry["name"]))
+            print(f"{row.name:<40} {statistics.mean(gains):+7.3f} ± {statistics.stdev(gains):.3f} dB", flush=True)
+            text = json.dumps(result, indent=1) + "\n"
+            write_atomically(path, lambda temporary, text=text: temporary.write_text(text, "utf-8"))  # type: ignore[misc]
     return path
 
 

@@ -100,8 +100,15 @@ class Network:
 
     @property
     def title(self) -> str:
-        """Its name for readers; SRCNN says which of the paper's it is."""
-        return f"SRCNN {self.variant}" if self.model == "srcnn" else TITLES[self.model]
+        """Its name for readers."""
+        return named(self.model, self.variant)
+
+
+def named(model: str, variant: str) -> str:
+    """A network as readers know it: SRCNN and ESPCN say which of the paper's they are."""
+    if model == "srcnn":
+        return f"SRCNN {variant}"
+    return TITLES[model] + (" (ReLU)" if variant == "relu" else "")
 
 
 def shipped(weights: Path) -> Iterator[Network]:
@@ -116,7 +123,14 @@ def shipped(weights: Path) -> Iterator[Network]:
         sha256 = hashlib.sha256(path.with_suffix(".safetensors").read_bytes()).hexdigest()
         found += [Network(model, variant, int(scale), sha256) for scale in scales]
     order = list(TITLES)
-    yield from sorted(found, key=lambda n: (order.index(n.model), n.variant, n.scale))
+    yield from sorted(found, key=lambda n: (order.index(n.model), not usual(n), n.variant, n.scale))
+
+
+def usual(network: Network) -> bool:
+    """Whether it is the variant that its model stands for where none is named."""
+    from srlib import models
+
+    return models.entry(network.model)[1] == network.variant
 
 
 def export(network: Network, cache: Path) -> tuple[Path, dict[str, Any]]:
@@ -208,7 +222,7 @@ def example(cache: Path, weights: Path) -> Path:
     """What the page shows where no script runs: one photograph, enlarged by the networks that ship at ×3."""
     path = cache / "example.png"
     stamp = path.with_suffix(".txt")
-    at_three = [network for network in shipped(weights) if network.scale == 3 and network.variant != "9-1-5"]
+    at_three = [network for network in shipped(weights) if network.scale == 3 and usual(network)]
     key = " ".join(network.sha256 for network in at_three)
     if path.exists() and stamp.exists() and stamp.read_text("utf-8") == key:
         return path

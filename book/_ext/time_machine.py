@@ -13,6 +13,7 @@ from typing import Any
 import built
 import numpy as np
 import torch
+from live_assets import named
 from PIL import Image
 from torch import Tensor, nn
 
@@ -108,7 +109,7 @@ def _look(path: Path, folder: Path) -> dict[str, Any]:
     _poster([pieces[k] for k in chosen]).save(folder / f"{path.stem}-plain.webp", lossless=True)
     return {
         "id": path.stem,
-        "title": f"{NAMES[model]} ×{scale}" if model == "espcn" else f"{NAMES[model]} {variant} ×{scale}",
+        "title": f"{named(model, variant)} ×{scale}",
         "scale": scale,
         "steps": list(moments),
         "gains": gains,

@@ -216,7 +216,6 @@ def test_a_single_picture_trains_and_validates(folder: Path, tmp_path: Path) -> 
     assert (card["training_set"]["pictures"], card["training_set"]["held_out"]) == (1, ["a"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "scale"), [("espcn", 3), ("srcnn", 3), ("vdsr", 2), ("srresnet", 4)])
 def test_validation_in_bfloat16_scores_the_same(name: str, scale: int) -> None:
     network = models.load_pretrained(name, scale)
@@ -232,6 +231,7 @@ def test_validation_in_bfloat16_scores_the_same(name: str, scale: int) -> None:
     assert (torch.bfloat16 in seen) == (name != "vdsr")  # whose first layer stays in float32
 
 
+@pytest.mark.slow
 def test_a_short_training_beats_bicubic_on_photographs_it_has_not_seen(tmp_path: Path) -> None:
     """A third of the quick recipe; the whole of it is measured by chapter 3, which asks for 0.4 dB."""
     recipe = recipes.get("srcnn", scale=3, budget="quick").but(steps=350)

@@ -5,7 +5,7 @@ import { element } from "./loupe.js";
 const WIDTHS = [160, 240, 320, 480];
 
 export function openFilm(host, site, manifest) {
-  const networks = manifest.networks.filter(({ model }) => model === "espcn");
+  const networks = manifest.networks.filter(({ model, variant }) => model === "espcn" && variant === "tanh");
   const engine = new Engine(site, manifest.runtime);
   const video = element("video", { playsinline: true, muted: true, loop: true, hidden: true });
   video.muted = true;
