@@ -48,7 +48,10 @@ def reason(card: dict[str, Any], papers: str) -> str:
     seen = f"{card['steps'] * card['recipe']['batch']:,} patches of {card['training_set']['pictures']} photographs"
     time = f"{card['seconds'] / 60:.0f} minutes ({card['device']})"
     more = ", on far more photographs," if "ImageNet" in papers else ","
-    return f"trained for {time} on {seen}; the paper's training was far longer{more} and probably that is why"
+    why = f"trained for {time} on {seen}; the paper's training was far longer{more} and probably that is why"
+    if card["recipe"]["variant"] == "tanh":  # measured, and in the ledger's own rows
+        why += "; tanh has a part in it, for with ReLU the same training comes nearer"
+    return why
 
 
 def protocols(model: str) -> tuple[str, ...]:
