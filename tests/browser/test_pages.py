@@ -93,6 +93,7 @@ def test_page(browser: Browser, site: str, root: Path, name: str, scheme: str, w
         assert page.locator("h1:visible").count() == 1
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
 
+        page.wait_for_function("[...document.images].every((i) => i.complete)")  # a script may have added some just now
         images = page.locator(".bd-article img").all()
         assert [image.get_attribute("src") for image in images if not image.get_attribute("alt")] == []
         assert page.evaluate("[...document.images].filter((i) => !i.naturalWidth).map((i) => i.src)") == []
