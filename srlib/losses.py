@@ -140,7 +140,7 @@ class ContentLoss(nn.Module):
     the layer and whoever trained the network. Eq. 5 sums over channels; the mean over them, as in the code in wide
     use, keeps the loss of the same size for layers of 128 and of 512 channels. Bicubic ×4 of the bundled photographs
     then costs 0.7 to 8 with VGG22. The weight of an adversarial loss has to fit that: beside it the paper's 10⁻³ is so
-    little that the discriminator wins (chapter 6), and the `full` recipe has 10⁻².
+    little that the discriminator wins (chapter 6), and the `full` recipe has 0.1.
 
     Args:
         layer: "conv2_2" (VGG22 in the paper) or "conv5_4" (VGG54) and the like, after the ReLU.

@@ -124,6 +124,7 @@ STUDIES: dict[str, tuple[Recipe, tuple[Row, ...]]] = {
             Row("VGG22", {"loss": "vgg22", "adversarial": 0.0}),
             Row("VGG22 + GAN", {"loss": "vgg22", "adversarial": 0.1}),
             Row("VGG22 + GAN, a tenth of the weight", {"loss": "vgg22", "adversarial": 0.01}),
+            Row("VGG22 + GAN + variation", {"loss": "vgg22", "adversarial": 0.1, "total_variation": 4.0}),
         ),
     ),
 }

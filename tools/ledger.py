@@ -77,8 +77,6 @@ def unmatched(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             continue
         if cell["model"] in OTHERS:
             why = "not a network of this book"
-        elif cell["model"] == SRGAN_TWINS["vgg22"][0]:
-            why = "tried for some hundred steps on a processor, and the game was lost (chapter 6)"
         elif (cell["model"], cell["trained_on"]) in ours:
             why = "no such weights ship"
         else:
