@@ -79,8 +79,8 @@ def scores(ledger: Row, cards: dict[str, Row]) -> list[str]:
 
 
 def weights(ledger: Row, cards: dict[str, Row]) -> list[str]:
-    """What ships: one row for each file of weights."""
-    body = []
+    """What ships: one row for each file of weights, and what all of them took, by device."""
+    body, together = [], {card["device"]: 0.0 for card in cards.values()}
     for name, card in sorted(cards.items(), key=lambda item: (list(NAMES).index(item[1]["model"]), item[0])):
         recipe = card["recipe"]
         body.append(
@@ -93,7 +93,10 @@ def weights(ledger: Row, cards: dict[str, Row]) -> list[str]:
                 f"`{(card['commit'] or 'unknown')[:7]}`",
             ]
         )
-    return table(["weights", "device", "steps × batch", "time", "held out, dB", "commit"], body, words=2)
+        together[card["device"]] += card["seconds"]
+    hours = [f"{seconds / 3600:.1f}{NBSP}h on {device}" for device, seconds in sorted(together.items())]
+    head = ["weights", "device", "steps × batch", "time", "held out, dB", "commit"]
+    return [*table(head, body, words=2), f"Together: {'; '.join(hours)}.", ""]
 
 
 def unmatched(ledger: Row, cards: dict[str, Row]) -> list[str]:
