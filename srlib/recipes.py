@@ -233,8 +233,8 @@ def _srgan(budget: str, scale: int, variant: str) -> GanRecipe:
 
     The paper's 1e-3 stands beside features in units of its own. Ours have a mean of 1 (`srlib.losses.ContentLoss`);
     beside them 1e-3, which `paper` keeps, and 0.03 lost the game (chapter 6). `full` has 0.1 at a rate of 2e-5, and 4
-    times total variation: without it, weights from 0.01 to 0.3 left a checkerboard within 300 steps. 0.2 left one with
-    it, too. The shipped weights have 500 such steps; these 40,000 were never run.
+    times total variation: without it, weights from 0.01 to 0.3 left a checkerboard within 300 steps. With it 0.1 leaves
+    a faint one, 0.2 a plain one. The shipped weights had 500 steps of patches of 64; these 40,000 were never run.
 
     `quick` and `colab` take MSE as content: no download. The paper's SRGAN-MSE has it, too, but on pictures in [-1, 1],
     where it is four times as large as on [0, 1]: here the adversarial loss weighs four times as much. The paper: 1e5
