@@ -36,33 +36,37 @@ class TrainingSet:
 def read_training_set(data: str, channels: int, scale: int | None = None, patch: int = 1) -> TrainingSet:
     """Decode the pictures of `data` ("bundled", "t91,bsds500", a folder) as luma or RGB; hold out one in twenty.
 
-    Of fewer than twenty pictures the last one is held out; a single picture does both, and the record says so.
-    Pictures smaller than `patch` are left out. `scale` is for sets that come as HR and LR pairs.
+    Every twentieth is held out, counted over all of them (of fewer than twenty, the last), and only then are those
+    smaller than `patch` left out. So networks trained with other patches hold out the same pictures, and one may start
+    from another's weights without having learned from what it validates on. If none held out is large enough, the last
+    that is validates; a single picture does both, and the record says so. `scale` is for sets of HR and LR pairs.
     """
     parts = ["bundled:train" if part.strip() == "bundled" else part for part in data.split(",")]
     samples = datasets.images(",".join(parts), scale)
-    pictures: list[tuple[str, Tensor]] = []
+    every = min(HOLD_OUT, len(samples))
+    kept: list[tuple[str, Tensor]] = []
+    held: list[tuple[str, Tensor]] = []
     digest = hashlib.sha256()
-    for sample in samples:
+    for position, sample in enumerate(samples, start=1):
         digest.update(sample.path.read_bytes())
         rgb = load(sample.path)
         if min(rgb.shape[-2:]) >= patch:
-            pictures.append((sample.name, to_uint8(rgb_to_y(rgb) if channels == 1 else rgb)))
-    if not pictures:
+            part_of = kept if position % every else held
+            part_of.append((sample.name, to_uint8(rgb_to_y(rgb) if channels == 1 else rgb)))
+    if not kept and not held:
         raise ValueError(
             f"none of the {len(samples)} pictures of {data} has {patch}×{patch} pixels; use a smaller patch"
         )
-    every = min(HOLD_OUT, len(pictures))
-    held = [picture for _, picture in pictures[every - 1 :: every]]
-    names = [name for name, _ in pictures[every - 1 :: every]]
-    kept = [picture for i, (_, picture) in enumerate(pictures, start=1) if i % every] or held
+    if not held:
+        held.append(kept.pop())
+    kept = kept or held
     record = {
         "data": data,
         "pictures": len(kept),
-        "held_out": names,
+        "held_out": [name for name, _ in held],
         "sha256_of_all_files": digest.hexdigest(),
     }
-    return TrainingSet(kept, held, record)
+    return TrainingSet([picture for _, picture in kept], [picture for _, picture in held], record)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from srlib import datasets, evaluate, image, losses, metrics, models, recipes, steps, train
@@ -214,6 +215,28 @@ def test_a_single_picture_trains_and_validates(folder: Path, tmp_path: Path) -> 
     result = train.fit(TINY.but(steps=2, validate=2), str(tmp_path / "one"), tmp_path / "run", progress=False)
     card = json.loads((result.path / "card.json").read_text())
     assert (card["training_set"]["pictures"], card["training_set"]["held_out"]) == (1, ["a"])
+
+
+@pytest.mark.parametrize("small", [1, 19, 20, 33])
+def test_the_pictures_held_out_do_not_follow_the_patch(small: int, tmp_path: Path) -> None:
+    """A GAN starts from a network of larger patches: what it validates on must be new to both."""
+    for i in range(1, 46):
+        Image.new("RGB", (8, 8) if i == small else (16, 16)).save(tmp_path / f"{i:02}.png")
+    any_size = train.read_training_set(str(tmp_path), channels=3)
+    larger = train.read_training_set(str(tmp_path), channels=3, patch=16)
+    assert any_size.record["held_out"] == ["20", "40"]
+    assert larger.record["held_out"] == (["40"] if small == 20 else ["20", "40"])
+    assert len(larger.kept) + len(larger.held) == 44
+
+
+@pytest.mark.parametrize(("sizes", "kept", "held"), [((16, 16, 8), 1, ["1"]), ((8, 8, 16), 1, ["2"])])
+def test_something_validates_when_what_is_held_out_is_too_small(
+    sizes: tuple[int, ...], kept: int, held: list[str], tmp_path: Path
+) -> None:
+    for i, size in enumerate(sizes):
+        Image.new("RGB", (size, size)).save(tmp_path / f"{i}.png")
+    record = train.read_training_set(str(tmp_path), channels=1, patch=16).record
+    assert (record["pictures"], record["held_out"]) == (kept, held)
 
 
 @pytest.mark.parametrize(("name", "scale"), [("espcn", 3), ("srcnn", 3), ("vdsr", 2), ("srresnet", 4)])
