@@ -211,6 +211,12 @@ def test_each_shipped_file_is_what_its_card_says(path: Path) -> None:
         assert models.card(recipe["model"], scale, recipe["variant"]) == card
 
 
+def test_the_shipped_game_validates_on_pictures_that_its_start_has_not_seen() -> None:
+    start, game = (models.card(name, 4, "b16") for name in ("srresnet", "srgan"))
+    assert game["generator"] == f"sha256 {start['sha256']}"
+    assert game["training_set"]["held_out"] == start["training_set"]["held_out"]
+
+
 def test_one_file_for_several_scales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "weights_dir", lambda: tmp_path)
     for name in ("vdsr_20_x234", "vdsr_20-plain_x2", "vdsr_5_x234", "vdsr_5_x3"):
