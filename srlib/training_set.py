@@ -37,9 +37,10 @@ def read_training_set(data: str, channels: int, scale: int | None = None, patch:
     """Decode the pictures of `data` ("bundled", "t91,bsds500", a folder) as luma or RGB; hold out one in twenty.
 
     Every twentieth is held out, counted over all of them (of fewer than twenty, the last), and only then are those
-    smaller than `patch` left out. So networks trained with other patches hold out the same pictures, and one may start
-    from another's weights without having learned from what it validates on. If none held out is large enough, the last
-    that is validates; a single picture does both, and the record says so. `scale` is for sets of HR and LR pairs.
+    smaller than `patch` left out. So networks trained with other patches hold out the same pictures, less those too
+    small, and one may start from another's weights without having learned from what it validates on. Where none held
+    out is large enough, the last that is validates, and that promise ends; a single picture does both, and the record
+    says so. `scale` is for sets of HR and LR pairs.
     """
     parts = ["bundled:train" if part.strip() == "bundled" else part for part in data.split(",")]
     samples = datasets.images(",".join(parts), scale)
