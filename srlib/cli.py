@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -89,6 +90,7 @@ def _train(args: argparse.Namespace) -> None:
 
 def _train_one(args: argparse.Namespace) -> None:
     from srlib import recipes, train
+    from srlib._weights import network
     from srlib.devices import Speed
 
     recipe = recipes.get(args.model, args.scale, args.budget, args.variant)
@@ -106,6 +108,8 @@ def _train_one(args: argparse.Namespace) -> None:
     if isinstance(recipe, recipes.GanRecipe):
         if args.moments:
             raise ValueError(f"--moments is for networks that are trained alone, not for {recipe.model}")
+        if args.generator:
+            network(recipe.model, recipe.scale, recipe.variant, args.generator)  # refused now if it does not fit
         result = train.fit_gan(recipe, args.data, out, generator=args.generator, scratch=args.scratch, **options)
     elif args.generator or args.scratch:
         raise ValueError(f"--generator and --scratch are for srgan, not for {recipe.model}")
@@ -198,8 +202,9 @@ def _info(args: argparse.Namespace) -> None:
     print(f"models   {', '.join(models.MODELS)}")
     print(f"weights  {', '.join(sorted(p.stem for p in weights_dir().glob('*.safetensors'))) or 'none'}")
     print(f"recipes  {len(recipes.RECIPES)}, for {', '.join(sorted({key[0] for key in recipes.RECIPES}))}")
-    cached = [d.name for d in datasets.available() if datasets.is_cached(d.name)]
-    print(f"cache    {cache_dir()} ({', '.join(cached) or 'empty'})")
+    here = [d.name for d in datasets.available() if datasets.is_cached(d.name)]
+    print(f"cache    {cache_dir()}")
+    print(f"data     {', '.join(['bundled', *here])} without a network")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -264,7 +269,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--force", action="store_true", help="replace an existing output file")
     p.set_defaults(run=_export)
 
-    p = commands.add_parser("info", help="versions, device, models, weights, cache")
+    p = commands.add_parser("info", help="versions, device, models, weights, cache, data")
     p.set_defaults(run=_info)
     return top
 
@@ -272,8 +277,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, or 2 after an error that a user can mend."""
     args = parser().parse_args(argv)
+
+    def warn(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"srlib {args.command}: {message}", file=sys.stderr)
+
     try:
-        args.run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = warn  # a line for people, without the place in the code
+            args.run(args)
     except (ValueError, OSError, DataError, ImportError, FloatingPointError) as error:
         print(f"srlib {args.command}: {error}", file=sys.stderr)
         return 2

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,6 +80,9 @@ def fit(
     Raises:
         ValueError: `out` holds a run and `resume` is False, or the run there had another recipe or other data.
         FloatingPointError: the loss or a weight is NaN or infinite; the last good checkpoint stays and is named.
+
+    Warns:
+        UserWarning: pictures are left out because a patch does not fit into them.
     """
     Album(Path(out), recipe.steps, moments)  # a wrong number is told before the pictures are read
     if isinstance(recipe, GanRecipe):
@@ -167,6 +171,8 @@ def _run(
     record = pictures.record | extra
     if group.from_first(record) != record:
         raise ValueError(f"process {group.rank} has other pictures or starting weights than the first one: {record}")
+    if group.is_first:
+        _say_what_is_too_small(pictures, recipe.patch)
     made = {"device": device_name(group.device), "torch": str(torch.__version__), "commit": commit()}
     if group.world > 1:
         made["device"] = f"{group.world} × {made['device']}"
@@ -238,6 +244,17 @@ def _run(
         write_atomically(folder / "card.json", lambda path: path.write_text(json.dumps(card, indent=1) + "\n", "utf-8"))
     group.from_first(None)  # the others wait until the files are there: the next network may start from them
     return Result(trainer.ema.model.cpu(), read_log(log) if group.is_first else [], seconds, folder)
+
+
+def _say_what_is_too_small(pictures: TrainingSet, patch: int) -> None:
+    if not (names := pictures.too_small):
+        return
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    warnings.warn(
+        f"{len(names)} picture{'s are' if len(names) > 1 else ' is'} left out, too small for a patch of "
+        f"{patch}×{patch} pixels: {shown}",
+        stacklevel=4,  # who called fit or fit_gan
+    )
 
 
 def _stop_if_diverged(trainer: Trainer, mean: float, since: int, checkpoint: Checkpoint) -> None:

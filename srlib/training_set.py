@@ -26,11 +26,15 @@ HOLD_OUT = 20  # one picture in twenty validates and is never trained on
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Pictures as bytes, `(1, C, H, W)` each: those to learn from, those held out to validate, and a record of both."""
+    """Pictures as bytes, `(1, C, H, W)` each: those to learn from, those held out to validate, and a record of both.
+
+    `too_small` names the pictures that a patch does not fit into: they are in neither.
+    """
 
     kept: list[Tensor]
     held: list[Tensor]
     record: dict[str, Any]
+    too_small: list[str]
 
 
 def read_training_set(data: str, channels: int, scale: int | None = None, patch: int = 1) -> TrainingSet:
@@ -47,13 +51,16 @@ def read_training_set(data: str, channels: int, scale: int | None = None, patch:
     every = min(HOLD_OUT, len(samples))
     kept: list[tuple[str, Tensor]] = []
     held: list[tuple[str, Tensor]] = []
+    too_small: list[str] = []
     digest = hashlib.sha256()
     for position, sample in enumerate(samples, start=1):
         digest.update(sample.path.read_bytes())
         rgb = load(sample.path)
-        if min(rgb.shape[-2:]) >= patch:
-            part_of = kept if position % every else held
-            part_of.append((sample.name, to_uint8(rgb_to_y(rgb) if channels == 1 else rgb)))
+        if min(rgb.shape[-2:]) < patch:
+            too_small.append(sample.name)
+            continue
+        part_of = kept if position % every else held
+        part_of.append((sample.name, to_uint8(rgb_to_y(rgb) if channels == 1 else rgb)))
     if not kept and not held:
         raise ValueError(
             f"none of the {len(samples)} pictures of {data} has {patch}×{patch} pixels; use a smaller patch"
@@ -67,7 +74,7 @@ def read_training_set(data: str, channels: int, scale: int | None = None, patch:
         "held_out": [name for name, _ in held],
         "sha256_of_all_files": digest.hexdigest(),
     }
-    return TrainingSet([picture for _, picture in kept], [picture for _, picture in held], record)
+    return TrainingSet([picture for _, picture in kept], [picture for _, picture in held], record, too_small)
 
 
 @torch.no_grad()

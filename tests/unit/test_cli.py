@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -113,6 +114,7 @@ def test_evaluate_bicubic_and_data_and_info(capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert srlib.__version__ in out
     assert torch.__version__ in out
+    assert re.search(r"^data +bundled.* without a network$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +206,30 @@ def test_weights_of_another_network_are_called_by_its_name(
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_game_from_weights_that_do_not_fit_is_refused_before_the_pictures_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--model", "srgan", "--scale", "4", "--variant", "b4", "--out", str(tmp_path / "run")]
+    command += ["--data", str(tmp_path), "--set", "loss=mse"]  # a folder without pictures
+    assert main([*command, "--generator", str(weights_dir() / "srresnet_b16_x4.safetensors")]) == 2
+    assert "those of srresnet b16 ×4 or srgan b16 ×4; pass --variant b16" in capsys.readouterr().err
+    assert main([*command, "--generator", str(tmp_path / "none.safetensors")]) == 2
+    assert "no such weights" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("default:6 pictures")  # here, warnings are errors
+def test_pictures_too_small_for_a_patch_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pictures").mkdir()
+    image.save(datasets.photo("rocket")[..., :100, :100], tmp_path / "pictures" / "a.png")
+    for name in "bcdefg":
+        image.save(datasets.photo("rocket")[..., :20, :100], tmp_path / "pictures" / f"{name}.png")
+    command = ["train", "--model", "espcn", "--steps", "1", "--quiet", "--data", str(tmp_path / "pictures")]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    error = capsys.readouterr().err.splitlines()
+    assert error == ["srlib train: 6 pictures are left out, too small for a patch of 48×48 pixels: b, c, d, e, f, …"]
 
 
 def test_weights_of_no_network_of_ours_and_a_card_that_is_none(small: Path, capsys: pytest.CaptureFixture[str]) -> None:

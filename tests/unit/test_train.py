@@ -227,6 +227,7 @@ def test_the_pictures_held_out_do_not_follow_the_patch(small: int, tmp_path: Pat
     assert any_size.record["held_out"] == ["20", "40"]
     assert larger.record["held_out"] == (["40"] if small == 20 else ["20", "40"])
     assert len(larger.kept) + len(larger.held) == 44
+    assert (any_size.too_small, larger.too_small) == ([], [f"{small:02}"])
 
 
 @pytest.mark.parametrize(("sizes", "kept", "held"), [((16, 16, 8), 1, ["1"]), ((8, 8, 16), 1, ["2"])])
@@ -237,6 +238,16 @@ def test_something_validates_when_what_is_held_out_is_too_small(
         Image.new("RGB", (size, size)).save(tmp_path / f"{i}.png")
     record = train.read_training_set(str(tmp_path), channels=1, patch=16).record
     assert (record["pictures"], record["held_out"]) == (kept, held)
+
+
+def test_a_picture_too_small_for_a_patch_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "a.png").write_bytes((folder / "brick.png").read_bytes())
+    Image.new("RGB", (9, 99)).save(tmp_path / "two" / "b.png")
+    patch = TINY.patch
+    with pytest.warns(UserWarning, match=rf"^1 picture is left out, too small .* {patch}×{patch} pixels: b$") as told:
+        train.fit(TINY.but(steps=1), str(tmp_path / "two"), tmp_path / "run", progress=False)
+    assert told[0].filename == __file__  # the line that called, not one inside
 
 
 @pytest.mark.parametrize(("name", "scale"), [("espcn", 3), ("srcnn", 3), ("vdsr", 2), ("srresnet", 4)])
