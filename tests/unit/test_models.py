@@ -211,11 +211,18 @@ def test_each_shipped_file_is_what_its_card_says(path: Path) -> None:
         assert models.card(recipe["model"], scale, recipe["variant"]) == card
 
 
-def test_the_shipped_game_validates_on_pictures_that_its_start_has_not_seen() -> None:
+def test_the_shipped_game_began_with_the_shipped_network() -> None:
     start, game = (models.card(name, 4, "b16") for name in ("srresnet", "srgan"))
     assert game["generator"] == f"sha256 {start['sha256']}"
-    for key in ("data", "sha256_of_all_files", "held_out"):
-        assert game["training_set"][key] == start["training_set"][key]
+
+
+def test_all_that_ships_learned_from_the_same_files_and_held_out_the_same_of_them() -> None:
+    """So nothing was scored, while it was trained, on a picture that it or its start had learned from."""
+    cards = [json.loads(path.read_text("utf-8")) for path in sorted(weights_dir().glob("*.json"))]
+    sets = [card["training_set"] for card in cards]
+    assert {one["sha256_of_all_files"] for one in sets} == {sets[0]["sha256_of_all_files"]}
+    assert {tuple(one["held_out"]) for one in sets} == {tuple(sets[0]["held_out"])}
+    assert len(sets[0]["held_out"]) == 24
 
 
 def test_one_file_for_several_scales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
