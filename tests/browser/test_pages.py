@@ -42,6 +42,21 @@ WIDER_THAN_WINDOW = """() => {
 }"""
 
 
+# Blocks of code and outputs whose lines end where only scrolling shows it.
+CUT_OFF = """() => [...document.querySelectorAll(".bd-content pre")]
+  .filter((block) => block.scrollWidth > block.clientWidth + 1)
+  .map((block) => block.textContent.slice(0, 100))"""
+
+# How many characters of code fit beside each other.
+COLUMNS = """() => {
+  const block = document.querySelector(".cell_input pre"), style = getComputedStyle(block);
+  const brush = new OffscreenCanvas(1, 1).getContext("2d");
+  brush.font = style.font;
+  const room = block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return room / (brush.measureText("0".repeat(100)).width / 100);
+}"""
+
+
 @dataclass
 class Visit:
     """One page, opened, and what it did while it opened."""
@@ -104,6 +119,9 @@ def test_page(browser: Browser, site: str, root: Path, name: str, scheme: str, w
         shot.parent.mkdir(exist_ok=True)
         page.screenshot(path=shot, full_page=True, animations="disabled", timeout=120_000)  # chapters are long
         _does_not_scroll_sideways(page)
+        if width > 768:
+            assert page.evaluate(CUT_OFF) == []
+            assert name not in CHAPTERS or page.evaluate(COLUMNS) >= 88
         if width < 400:
             page.set_viewport_size({"width": NARROWEST, "height": 800})
             _does_not_scroll_sideways(page)
