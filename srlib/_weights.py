@@ -1,6 +1,6 @@
 """The network that a command works with, and what to say when a file of weights belongs to another one.
 
-Read `network`, then `fitting`. Only the command line needs this: in Python the network is named in the call.
+Read `network`, then `fitting`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ def _load(model: nn.Module, name: str, weights: Path) -> nn.Module:
 
 def _belongs(model: nn.Module, name: str, weights: Path, families: list[tuple[str, int | None, str]]) -> str:
     """Which network the file belongs to, and the options that name it."""
-    owners = [f"{family} {variant}{f' ×{scale}' if scale else ''}" for family, scale, variant in families]
     other, scale, variant = min(families, key=lambda family: family[0] != name)  # of the same model, if there is one
     options = [] if other == name else [f"--model {other}"]
     if scale is not None and scale != model.scale:
@@ -72,10 +71,13 @@ def _belongs(model: nn.Module, name: str, weights: Path, families: list[tuple[st
     if variant != (models.MODELS[other].variants[0] if other != name else model.variant):
         options.append(f"--variant {variant}")
     asked = " ".join(filter(None, (type(model).__name__, str(model.variant), f"×{model.scale}")))  # bicubic has none
-    return (
-        f"the weights in {weights} do not fit {asked}: they are those of "
-        f"{' or '.join(owners)}; pass {' '.join(options)}"
-    )
+    return f"the weights in {weights} do not fit {asked}: they are those of {owners(weights)}; pass {' '.join(options)}"
+
+
+def owners(weights: Path) -> str:
+    """The networks that a file of weights fits: `"srresnet b16 ×4 or srgan b16 ×4"`, or `"another network"`."""
+    found = [f"{name} {variant}{f' ×{scale}' if scale else ''}" for name, scale, variant in fitting(weights)]
+    return " or ".join(found) or "another network"
 
 
 def fitting(weights: Path) -> list[tuple[str, int | None, str]]:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import srlib
 from srlib._registry import DataError
@@ -90,7 +90,6 @@ def _train(args: argparse.Namespace) -> None:
 
 def _train_one(args: argparse.Namespace) -> None:
     from srlib import recipes, train
-    from srlib._weights import network
     from srlib.devices import Speed
 
     recipe = recipes.get(args.model, args.scale, args.budget, args.variant)
@@ -108,8 +107,6 @@ def _train_one(args: argparse.Namespace) -> None:
     if isinstance(recipe, recipes.GanRecipe):
         if args.moments:
             raise ValueError(f"--moments is for networks that are trained alone, not for {recipe.model}")
-        if args.generator:
-            network(recipe.model, recipe.scale, recipe.variant, args.generator)  # refused now if it does not fit
         result = train.fit_gan(recipe, args.data, out, generator=args.generator, scratch=args.scratch, **options)
     elif args.generator or args.scratch:
         raise ValueError(f"--generator and --scratch are for srgan, not for {recipe.model}")
@@ -204,7 +201,7 @@ def _info(args: argparse.Namespace) -> None:
     print(f"recipes  {len(recipes.RECIPES)}, for {', '.join(sorted({key[0] for key in recipes.RECIPES}))}")
     here = [d.name for d in datasets.available() if datasets.is_cached(d.name)]
     print(f"cache    {cache_dir()}")
-    print(f"data     {', '.join(['bundled', *here])} without a network")
+    print(f"data     {', '.join(['bundled', *here])} (no network needed)")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -278,12 +275,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, or 2 after an error that a user can mend."""
     args = parser().parse_args(argv)
 
-    def warn(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"srlib {args.command}: {message}", file=sys.stderr)
+    others = warnings.showwarning
+
+    def warn(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if filename == __file__:  # said to the caller of a function of srlib, which is this file: no place to look at
+            print(f"srlib {args.command}: {message}", file=sys.stderr)
+        else:
+            others(message, category, filename, lineno, file, line)
 
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = warn  # a line for people, without the place in the code
+            warnings.showwarning = warn
             args.run(args)
     except (ValueError, OSError, DataError, ImportError, FloatingPointError) as error:
         print(f"srlib {args.command}: {error}", file=sys.stderr)

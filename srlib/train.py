@@ -24,6 +24,7 @@ from torch import nn
 
 from srlib import losses, models
 from srlib._paths import commit
+from srlib._weights import owners
 from srlib.checkpoint import Album, Checkpoint, append_line, read_log, save_weights, write_atomically
 from srlib.devices import Speed, device_name
 from srlib.distributed import Group, joined
@@ -121,6 +122,8 @@ def fit_gan(
     """
     if not isinstance(recipe, GanRecipe):
         raise ValueError(f"the {recipe.model} recipe has no second player: train it with fit")
+    if scratch and generator is not None:
+        raise ValueError("scratch starts from fresh weights, and generator names others: give one of the two")
     start = None if scratch else _generator_weights(recipe, generator)
     extra = {"generator": f"sha256 {hashlib.sha256(start.read_bytes()).hexdigest()}" if start else "scratch"}
     extra |= {} if vgg is None else {"vgg": losses.describe_vgg(vgg)}
@@ -134,8 +137,7 @@ def fit_gan(
 
 def _generator_weights(recipe: GanRecipe, generator: str | os.PathLike[str] | None) -> Path:
     if generator is not None:
-        if not Path(generator).is_file():
-            raise FileNotFoundError(f"no such weights of a generator: {generator}")
+        _must_fit(recipe, Path(generator))
         return Path(generator)
     try:
         return models.weights_path("srresnet", recipe.scale, recipe.variant)
@@ -143,6 +145,21 @@ def _generator_weights(recipe: GanRecipe, generator: str | os.PathLike[str] | No
         raise ValueError(
             f"{error}. Train srresnet {recipe.variant} ×{recipe.scale} first and name its model.safetensors as "
             "generator (--generator), or start from scratch (--scratch)"
+        ) from error
+
+
+def _must_fit(recipe: GanRecipe, generator: Path) -> None:
+    """Told before the pictures are read, and with the name of the network that the file belongs to."""
+    if not generator.is_file():
+        raise FileNotFoundError(f"no such weights of a generator: {generator}")
+    try:
+        models.load_weights(models.create(recipe.model, recipe.scale, recipe.variant), generator)
+    except ValueError as error:
+        if not isinstance(error.__cause__, RuntimeError):
+            raise  # it is no safetensors file
+        wanted = f"srresnet {recipe.variant} ×{recipe.scale}"
+        raise ValueError(
+            f"this game starts with weights of {wanted}; those in {generator} are of {owners(generator)}"
         ) from error
 
 

@@ -62,7 +62,7 @@ def scores(ledger: Row, cards: dict[str, Row]) -> list[str]:
                     f"{SETS[row['data']]} ×{row['scale']}, {row['protocol']}".replace(" ", NBSP),
                     f"{row['psnr']:.2f}",
                     f"{row['published_psnr']:.2f}" if twin else "–",
-                    signed(row["difference_db"], 2) if twin else "–",
+                    signed(row["psnr"] - row["published_psnr"], 2) if twin else "–",
                     f"{row['ssim']:.4f}",
                     f"{row['published_ssim']:.4f}" if "published_ssim" in row else "–",
                     row["status"] if twin else "–",

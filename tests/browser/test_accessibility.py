@@ -153,4 +153,4 @@ def test_who_wants_no_motion_gets_none(browser: Browser, site: str, name: str) -
           return run;
         }"""
         assert page.evaluate(run) == 0
-        assert page.evaluate("document.documentElement.dataset.mode") != "auto"
+        assert page.evaluate("document.documentElement.dataset.mode") != "auto"  # the button has changed it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -114,7 +116,7 @@ def test_evaluate_bicubic_and_data_and_info(capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert srlib.__version__ in out
     assert torch.__version__ in out
-    assert re.search(r"^data +bundled.* without a network$", out, re.MULTILINE)
+    assert re.search(r"^data +bundled.* \(no network needed\)$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -214,9 +216,11 @@ def test_a_game_from_weights_that_do_not_fit_is_refused_before_the_pictures_are_
     command = ["train", "--model", "srgan", "--scale", "4", "--variant", "b4", "--out", str(tmp_path / "run")]
     command += ["--data", str(tmp_path), "--set", "loss=mse"]  # a folder without pictures
     assert main([*command, "--generator", str(weights_dir() / "srresnet_b16_x4.safetensors")]) == 2
-    assert "those of srresnet b16 ×4 or srgan b16 ×4; pass --variant b16" in capsys.readouterr().err
-    assert main([*command, "--generator", str(tmp_path / "none.safetensors")]) == 2
-    assert "no such weights" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "starts with weights of srresnet b4 ×4; those in" in error
+    assert "are of srresnet b16 ×4 or srgan b16 ×4\n" in error
+    assert main([*command, "--scratch", "--generator", "any.safetensors"]) == 2
+    assert "give one of the two" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -230,6 +234,17 @@ def test_pictures_too_small_for_a_patch_are_named(tmp_path: Path, capsys: pytest
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
     error = capsys.readouterr().err.splitlines()
     assert error == ["srlib train: 6 pictures are left out, too small for a patch of 48×48 pixels: b, c, d, e, f, …"]
+
+
+@pytest.mark.filterwarnings("default:from elsewhere")
+def test_a_warning_from_elsewhere_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def warn(args: argparse.Namespace) -> None:
+        warnings.warn("from elsewhere", stacklevel=1)
+
+    monkeypatch.setattr("srlib.cli._info", warn)
+    with pytest.warns(UserWarning, match="from elsewhere") as told:
+        assert main(["info"]) == 0
+    assert told[0].filename == __file__
 
 
 def test_weights_of_no_network_of_ours_and_a_card_that_is_none(small: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from srlib import losses, models, train
 from srlib.checkpoint import read_log, save_weights
@@ -26,6 +28,31 @@ def generator(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     save_weights(models.create("srresnet", 2, "b4"), tmp_path / "generator.safetensors")
     return tmp_path / "generator.safetensors"
+
+
+def test_a_generator_that_does_not_fit_is_refused_before_the_pictures_are_read(tmp_path: Path) -> None:
+    other = tmp_path / "srcnn.safetensors"
+    save_weights(models.create("srcnn", 2, "9-1-5"), other)
+    with pytest.raises(ValueError, match=r"starts with weights of srresnet b4 ×2; those in .* are of srcnn 9-1-5$"):
+        train.fit_gan(TINY, "no such data", tmp_path / "run", generator=other)
+    save_weights(torch.nn.Linear(1, 1), other)
+    with pytest.raises(ValueError, match="are of another network$"):
+        train.fit_gan(TINY, "no such data", tmp_path / "run", generator=other)
+    other.write_bytes(b"junk")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        train.fit_gan(TINY, "no such data", tmp_path / "run", generator=other)
+    with pytest.raises(ValueError, match="give one of the two"):
+        train.fit_gan(TINY, "no such data", tmp_path / "run", generator=other, scratch=True)
+
+
+def test_a_game_names_the_pictures_that_are_too_small(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "pictures")
+    Image.new("RGB", (9, 99)).save(tmp_path / "pictures" / "small.png")
+    with pytest.warns(UserWarning, match=r"^1 picture is left out.*: small$") as told:
+        train.fit_gan(
+            TINY.but(steps=1), tmp_path / "pictures", tmp_path / "run", scratch=True, device="cpu", progress=False
+        )
+    assert told[0].filename == __file__  # the line that called, not one inside
 
 
 def copies(module: torch.nn.Module) -> list[torch.Tensor]:
