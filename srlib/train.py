@@ -123,7 +123,7 @@ def fit_gan(
     if not isinstance(recipe, GanRecipe):
         raise ValueError(f"the {recipe.model} recipe has no second player: train it with fit")
     if scratch and generator is not None:
-        raise ValueError("scratch starts from fresh weights, and generator names others: give one of the two")
+        raise ValueError("--scratch starts from fresh weights, and --generator names others: give one of the two")
     start = None if scratch else _generator_weights(recipe, generator)
     extra = {"generator": f"sha256 {hashlib.sha256(start.read_bytes()).hexdigest()}" if start else "scratch"}
     extra |= {} if vgg is None else {"vgg": losses.describe_vgg(vgg)}
@@ -157,9 +157,10 @@ def _must_fit(recipe: GanRecipe, generator: Path) -> None:
     except ValueError as error:
         if not isinstance(error.__cause__, RuntimeError):
             raise  # it is no safetensors file
-        wanted = f"srresnet {recipe.variant} ×{recipe.scale}"
+        size = f"{recipe.variant} ×{recipe.scale}"
         raise ValueError(
-            f"this game starts with weights of {wanted}; those in {generator} are of {owners(generator)}"
+            f"{recipe.model} {size} starts with weights of srresnet {size}; those in {generator} are of "
+            f"{owners(generator)}"
         ) from error
 
 
