@@ -71,12 +71,13 @@ def _belongs(model: nn.Module, name: str, weights: Path, families: list[tuple[st
     if variant != (models.MODELS[other].variants[0] if other != name else model.variant):
         options.append(f"--variant {variant}")
     asked = " ".join(filter(None, (type(model).__name__, str(model.variant), f"×{model.scale}")))  # bicubic has none
-    return f"the weights in {weights} do not fit {asked}: they are those of {owners(weights)}; pass {' '.join(options)}"
+    whose = owners(families)
+    return f"the weights in {weights} do not fit {asked}: they are those of {whose}; pass {' '.join(options)}"
 
 
-def owners(weights: Path) -> str:
-    """The networks that a file of weights fits: `"srresnet b16 ×4 or srgan b16 ×4"`, or `"another network"`."""
-    found = [f"{name} {variant}{f' ×{scale}' if scale else ''}" for name, scale, variant in fitting(weights)]
+def owners(families: list[tuple[str, int | None, str]]) -> str:
+    """What `fitting` found, in words: `"srresnet b16 ×4 or srgan b16 ×4"`, or `"another network"`."""
+    found = [f"{name} {variant}{f' ×{scale}' if scale else ''}" for name, scale, variant in families]
     return " or ".join(found) or "another network"
 
 

@@ -274,7 +274,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, or 2 after an error that a user can mend."""
     args = parser().parse_args(argv)
-
     others = warnings.showwarning
 
     def warn(

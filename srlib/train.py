@@ -24,7 +24,7 @@ from torch import nn
 
 from srlib import losses, models
 from srlib._paths import commit
-from srlib._weights import owners
+from srlib._weights import fitting, owners
 from srlib.checkpoint import Album, Checkpoint, append_line, read_log, save_weights, write_atomically
 from srlib.devices import Speed, device_name
 from srlib.distributed import Group, joined
@@ -160,7 +160,7 @@ def _must_fit(recipe: GanRecipe, generator: Path) -> None:
         size = f"{recipe.variant} ×{recipe.scale}"
         raise ValueError(
             f"{recipe.model} {size} starts with weights of srresnet {size}; those in {generator} are of "
-            f"{owners(generator)}"
+            f"{owners(fitting(generator))}"
         ) from error
 
 

@@ -220,6 +220,7 @@ def test_all_that_ships_learned_from_the_same_files_and_held_out_the_same_of_the
     """So nothing was scored, while it was trained, on a picture that it or its start had learned from."""
     cards = [json.loads(path.read_text("utf-8")) for path in sorted(weights_dir().glob("*.json"))]
     sets = [card["training_set"] for card in cards]
+    assert {one["data"] for one in sets} == {sets[0]["data"]}
     assert {one["sha256_of_all_files"] for one in sets} == {sets[0]["sha256_of_all_files"]}
     assert {tuple(one["held_out"]) for one in sets} == {tuple(sets[0]["held_out"])}
     assert len(sets[0]["held_out"]) == 24
